@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! End, End.X and End.T (RFC 8986, Sections 4.1 to 4.3) and their flavors.
+
+use crate::{
+    flavors::{
+        srh_fate,
+        Flavors,
+        SrhFate, //
+    },
+    packet::{
+        SrPacket,
+        DESTINATION, //
+    },
+    route::Lookup,
+    verdict::{
+        Discard,
+        Verdict, //
+    }, //
+};
+use core::{
+    net::Ipv6Addr,
+    num::NonZeroU32, //
+};
+use kernel::{
+    net::{
+        ipv6::{
+            Routing,
+            HEADER_LEN, //
+        },
+        skbuff::SkBuff, //
+    },
+    prelude::*, //
+};
+
+/// Advances to the next segment.
+#[derive(PartialEq, Eq)]
+pub(crate) struct End {
+    /// The flavors, if some were given.
+    pub(crate) flavors: Option<Flavors>,
+}
+
+impl End {
+    /// Replaces `input_action_end()`.
+    #[inline]
+    pub(crate) fn process(&self, skb: Pin<&mut SkBuff>) -> Result<Verdict, Discard> {
+        endpoint(skb, self.flavors)?;
+        Ok(Verdict::Forward(Lookup::default()))
+    }
+}
+
+/// Advances to the next segment and sends the packet to a neighbor.
+#[derive(PartialEq, Eq)]
+pub(crate) struct EndX {
+    /// The neighbor.
+    pub(crate) next_hop: Ipv6Addr,
+    /// Index of the device to the neighbor, if it was given.
+    pub(crate) oif: Option<u32>,
+    /// The flavors, if some were given.
+    pub(crate) flavors: Option<Flavors>,
+}
+
+impl EndX {
+    /// Replaces `input_action_end_x()`.
+    #[inline]
+    pub(crate) fn process(&self, skb: Pin<&mut SkBuff>) -> Result<Verdict, Discard> {
+        endpoint(skb, self.flavors)?;
+        Ok(Verdict::Forward(Lookup {
+            next_hop: Some(self.next_hop),
+            oif: self.oif.and_then(NonZeroU32::new),
+            ..Lookup::default()
+        }))
+    }
+}
+
+/// Advances to the next segment and looks it up in a table.
+#[derive(PartialEq, Eq)]
+pub(crate) struct EndT {
+    /// The number of the table; 0 stands for what the rules say.
+    pub(crate) table: u32,
+}
+
+impl EndT {
+    /// Replaces `input_action_end_t()`.
+    #[inline]
+    pub(crate) fn process(&self, skb: Pin<&mut SkBuff>) -> Result<Verdict, Discard> {
+        endpoint(skb, None)?;
+        Ok(Verdict::Forward(Lookup {
+            table: NonZeroU32::new(self.table),
+            ..Lookup::default()
+        }))
+    }
+}
+
+/// Makes the next segment the destination, in the way that the flavors ask for.
+#[inline]
+fn endpoint(mut skb: Pin<&mut SkBuff>, flavors: Option<Flavors>) -> Result<(), Discard> {
+    let flavors = flavors.unwrap_or_default();
+
+    // RFC 9800, Section 4.1.1: the argument of the destination comes before the SRH.
+    if advance_csid(skb.as_mut(), flavors)? {
+        return Ok(());
+    }
+    let routing = if flavors.has_psp() {
+        Routing::Any
+    } else {
+        Routing::SegmentsLeft
+    };
+    let packet = SrPacket::find(skb, routing)?;
+    let fate = srh_fate(flavors, packet.segments_left());
+    let packet = packet.advance()?;
+
+    match fate {
+        SrhFate::Keep => Ok(()),
+        SrhFate::Pop => packet.pop_srh(),
+    }
+}
+
+/// Makes the next compressed SID of the destination active; returns false if there is none.
+///
+/// Replaces `end_next_csid_core()`.
+#[inline]
+fn advance_csid(mut skb: Pin<&mut SkBuff>, flavors: Flavors) -> Result<bool, Discard> {
+    let Some(lengths) = flavors.csid() else {
+        return Ok(false);
+    };
+    let container = skb.data().get(DESTINATION).and_then(|octets| octets.first_chunk());
+    let Some(next) = container.and_then(|&container| lengths.advance(container)) else {
+        return Ok(false);
+    };
+
+    let data = skb.as_mut().ensure_writable(HEADER_LEN.into()).map_err(|_| Discard::NO_MEMORY)?;
+    data.get_mut(DESTINATION).ok_or(Discard::INVALID)?.copy_from_slice(&next);
+    Ok(true)
+}

@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The edit of an SRH by a BPF program, and the bodies of the helpers that do it.
+//!
+//! While a program of type `BPF_PROG_TYPE_LWT_SEG6LOCAL` runs, a per-CPU state says where the SRH
+//! is and whether it was validated after its last change. The state belongs to one packet: programs
+//! run with bottom halves off and under a lock, so none nests in another on the same CPU, and a
+//! helper that is called for another packet (by a test run) finds no SRH. It holds offsets; nothing
+//! in it points into the packet.
+
+use crate::{
+    packet::{
+        update_payload_length,
+        SrhSpan, //
+    },
+    route::Lookup,
+    srh,
+    srh::Form,
+    verdict::Discard, //
+};
+use core::{
+    net::Ipv6Addr,
+    num::NonZeroU32,
+    ptr, //
+};
+use kernel::{
+    bindings,
+    net::{
+        ipv6,
+        ipv6::Routing,
+        skbuff::SkBuff, //
+    },
+    prelude::*,
+    softirq::BhDisabled,
+    types::Opaque,
+    uapi, //
+};
+
+/// The SRH that a program edits.
+///
+/// # Invariants
+///
+/// `len` is at most [`srh::MAX_LEN`], and the SRH is in the linear part of the packet.
+#[derive(Clone, Copy)]
+struct Edit {
+    offset: u32,
+    /// In octets; the header length in the packet follows when the SRH is validated.
+    len: u32,
+    is_valid: bool,
+}
+
+impl From<SrhSpan> for Edit {
+    fn from(span: SrhSpan) -> Self {
+        // INVARIANT: A span is at most as long, linear and valid.
+        Self {
+            offset: span.offset.into(),
+            len: span.len.into(),
+            is_valid: true,
+        }
+    }
+}
+
+impl Edit {
+    fn end(self) -> u32 {
+        // OVERFLOW: Both are less than the length of a packet.
+        self.offset.saturating_add(self.len)
+    }
+
+    /// Returns the octets of the SRH.
+    fn octets<'a>(&self, skb: &'a SkBuff) -> Option<&'a [u8]> {
+        skb.data().get(self.offset as usize..self.end() as usize)
+    }
+
+    /// Returns where the TLVs start in the packet.
+    fn tlvs_start(self, skb: &SkBuff) -> Result<u32> {
+        let last_entry = self.octets(skb).and_then(|srh| srh.get(srh::LAST_ENTRY)).ok_or(EINVAL)?;
+
+        Ok(self.offset.saturating_add(srh::tlvs_offset(*last_entry) as u32))
+    }
+
+    /// Brings the header length up to date and validates the SRH, unless nothing was changed.
+    ///
+    /// Replaces `seg6_bpf_has_valid_srh()`.
+    fn validate(&mut self, skb: Pin<&mut SkBuff>) -> Result {
+        if self.is_valid {
+            return Ok(());
+        }
+        if self.len % 8 != 0 {
+            return Err(EBADMSG);
+        }
+        let hdr_len = self.len.checked_sub(8).ok_or(EBADMSG)? / 8;
+        let octets = skb
+            .ensure_writable(self.end())
+            .map_err(|_| EBADMSG)?
+            .get_mut(self.offset as usize..)
+            .ok_or(EBADMSG)?;
+
+        *octets.get_mut(srh::HDR_LEN).ok_or(EBADMSG)? =
+            u8::try_from(hdr_len).map_err(|_| EBADMSG)?;
+        if !srh::is_valid(octets, Form::Reduced) {
+            return Err(EBADMSG);
+        }
+        self.is_valid = true;
+        Ok(())
+    }
+}
+
+/// The per-CPU state of the edit.
+#[repr(transparent)]
+pub(crate) struct SrhState(Opaque<bindings::seg6_bpf_srh_state>);
+
+impl SrhState {
+    /// Returns the state of this CPU, which stays the same while bottom halves are off.
+    #[inline]
+    pub(crate) fn this_cpu(_bh: &BhDisabled) -> &Self {
+        // SAFETY: With bottom halves off the task stays on this CPU, so no other uses this state.
+        // The cast is right because of `repr(transparent)`.
+        unsafe { &*bindings::seg6_bpf_srh_state_this_cpu().cast::<Self>() }
+    }
+
+    /// Returns the SRH of `skb`; `None` if it has none or if no program runs on it.
+    #[inline]
+    fn load(&self, skb: &SkBuff) -> Option<Edit> {
+        // SAFETY: The state is valid, and its user is this CPU with bottom halves off.
+        let edit = unsafe { (*self.0.get()).edit };
+
+        (edit.present && ptr::eq(edit.skb, skb.as_raw())).then_some(Edit {
+            offset: edit.srh_offset,
+            len: edit.srh_len,
+            is_valid: edit.valid,
+        })
+    }
+
+    /// Sets the SRH of `skb`; has no effect if no program runs on it.
+    #[inline]
+    fn store(&self, skb: &SkBuff, edit: Option<Edit>) {
+        // SAFETY: As in `load()`.
+        if ptr::eq(unsafe { (*self.0.get()).edit.skb }, skb.as_raw()) {
+            self.set(skb.as_raw(), edit);
+        }
+    }
+
+    #[inline]
+    fn set(&self, skb: *const bindings::sk_buff, edit: Option<Edit>) {
+        let raw = bindings::seg6_bpf_srh_edit {
+            skb,
+            srh_offset: edit.map_or(0, |edit| edit.offset),
+            srh_len: edit.map_or(0, |edit| edit.len),
+            present: edit.is_some(),
+            valid: edit.is_some_and(|edit| edit.is_valid),
+        };
+
+        // SAFETY: As in `load()`.
+        unsafe { (*self.0.get()).edit = raw };
+    }
+
+    /// Finds the SRH of `skb` again after its headers have changed.
+    ///
+    /// Replaces `bpf_update_srh_state()`.
+    fn refresh(&self, mut skb: Pin<&mut SkBuff>) {
+        let span = SrhSpan::locate(skb.as_mut(), Routing::Any);
+
+        self.store(&skb, span.map(Edit::from));
+    }
+
+    /// Validates the SRH of `skb` and returns whether it has one.
+    ///
+    /// Fails with `EBADMSG` if it is malformed.
+    fn validate(&self, mut skb: Pin<&mut SkBuff>) -> Result<bool> {
+        let Some(mut edit) = self.load(&skb) else {
+            return Ok(false);
+        };
+
+        edit.validate(skb.as_mut())?;
+        self.store(&skb, Some(edit));
+        Ok(true)
+    }
+
+    /// Fails with `EBADMSG` unless `skb` has a valid SRH.
+    fn require_valid(&self, skb: Pin<&mut SkBuff>) -> Result {
+        self.validate(skb)?.then_some(()).ok_or(EBADMSG)
+    }
+}
+
+/// Holds the lock of the state while a program runs on a packet.
+pub(crate) struct SrhStateGuard<'a>(&'a SrhState);
+
+impl<'a> SrhStateGuard<'a> {
+    /// Starts the edit of the SRH at `span`.
+    #[inline]
+    pub(crate) fn new(skb: &SkBuff, span: SrhSpan, _bh: &'a BhDisabled) -> Self {
+        // SAFETY: Bottom halves are off, and no program of the type runs inside another.
+        let state = unsafe { &*bindings::seg6_bpf_srh_state_lock().cast::<SrhState>() };
+
+        state.set(skb.as_raw(), Some(span.into()));
+        Self(state)
+    }
+
+    /// Ends the edit; the packet is to be dropped if its SRH is not valid any more.
+    #[inline]
+    pub(crate) fn finish(self, skb: Pin<&mut SkBuff>) -> Result<(), Discard> {
+        self.0.validate(skb).map(|_| ()).map_err(|_| Discard::INVALID)
+    }
+}
+
+impl Drop for SrhStateGuard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.set(ptr::null(), None);
+        // SAFETY: The lock was taken in `new()`, on this CPU.
+        unsafe { bindings::seg6_bpf_srh_state_unlock() };
+    }
+}
+
+/// Writes to the flags, the tag or the TLVs of the SRH: `from` at `offset` of the packet.
+///
+/// Fails with `EINVAL` if there is no SRH and with `EFAULT` if the place is another one or memory is
+/// short. Replaces `bpf_lwt_seg6_store_bytes()`.
+#[inline]
+pub(crate) fn store_bytes(
+    state: &SrhState,
+    mut skb: Pin<&mut SkBuff>,
+    offset: u32,
+    from: &[u8],
+) -> Result {
+    let mut edit = state.load(&skb).ok_or(EINVAL)?;
+    let end = u32::try_from(from.len()).ok().and_then(|len| offset.checked_add(len));
+    let end = end.ok_or(EFAULT)?;
+    let fields = edit.offset + srh::FLAGS as u32..=edit.offset + srh::FIXED_LEN as u32;
+
+    if offset >= edit.tlvs_start(&skb)? && end <= edit.end() {
+        edit.is_valid = false;
+    } else if !fields.contains(&offset) || !fields.contains(&end) {
+        return Err(EFAULT);
+    }
+    state.store(&skb, Some(edit));
+
+    let data = skb.as_mut().ensure_writable(end).map_err(|_| EFAULT)?;
+    data.get_mut(offset as usize..).ok_or(EFAULT)?.copy_from_slice(from);
+    Ok(())
+}
+
+/// Grows the TLVs by `delta` zero octets, or shrinks them, at `offset` of the packet.
+///
+/// Fails with `EINVAL` if there is no SRH or if it, or the packet, would be longer than a header can
+/// say; with `EFAULT` if the place is not in the TLVs; and with `ENOMEM` if memory is short.
+/// Replaces `bpf_lwt_seg6_adjust_srh()`.
+pub(crate) fn adjust_srh(
+    state: &SrhState,
+    mut skb: Pin<&mut SkBuff>,
+    offset: u32,
+    delta: i32,
+) -> Result {
+    let mut edit = state.load(&skb).ok_or(EINVAL)?;
+    let removed = if delta < 0 { delta.unsigned_abs() } else { 0 };
+
+    if offset < edit.tlvs_start(&skb)?
+        || offset.checked_add(removed).is_none_or(|end| end > edit.end())
+    {
+        return Err(EFAULT);
+    }
+    let len = edit.len.checked_add_signed(delta).ok_or(EINVAL)?;
+    if len > srh::MAX_LEN as u32 {
+        return Err(EINVAL);
+    }
+
+    if delta > 0 {
+        let payload_len = i64::from(skb.len()) + i64::from(delta) - i64::from(ipv6::HEADER_LEN);
+        if payload_len > u16::MAX.into() {
+            return Err(EINVAL);
+        }
+        skb.as_mut().insert_zeroed(offset, delta.unsigned_abs())?;
+    } else {
+        skb.as_mut().remove(offset, removed)?;
+    }
+    edit.len = len;
+    edit.is_valid = false;
+    state.store(&skb, Some(edit));
+    update_payload_length(skb)
+}
+
+/// Applies a behavior to the packet.
+///
+/// | action | parameter | effect |
+/// |---|---|---|
+/// | End.X | address of the next hop | route |
+/// | End.T | table, `int` | route |
+/// | End.DT6 | table, `int` | outer headers removed, route |
+/// | End.B6 | SRH | SRH inserted, route |
+/// | End.B6.Encaps | SRH | IPv6 header and SRH pushed, route |
+///
+/// Fails with `EBADMSG` if the SRH is not valid, with `EINVAL` if the action or the parameter is
+/// not, and else with the error of the route. Replaces `bpf_lwt_seg6_action()`.
+pub(crate) fn action(
+    state: &SrhState,
+    mut skb: Pin<&mut SkBuff>,
+    action: u32,
+    param: &[u8],
+    bh: &BhDisabled,
+) -> Result {
+    match action {
+        uapi::SEG6_LOCAL_ACTION_END_X => {
+            state.require_valid(skb.as_mut())?;
+            let next_hop = Some(Ipv6Addr::from(<[u8; 16]>::try_from(param).map_err(|_| EINVAL)?));
+
+            Lookup {
+                next_hop,
+                ..Lookup::default()
+            }
+            .attach(skb, bh)
+        }
+        uapi::SEG6_LOCAL_ACTION_END_T => {
+            state.require_valid(skb.as_mut())?;
+            table_lookup(param)?.attach(skb, bh)
+        }
+        uapi::SEG6_LOCAL_ACTION_END_DT6 => {
+            state.require_valid(skb.as_mut())?;
+            let lookup = table_lookup(param)?;
+
+            decapsulate(skb.as_mut())?;
+            state.refresh(skb.as_mut());
+            lookup.attach(skb, bh)
+        }
+        uapi::SEG6_LOCAL_ACTION_END_B6 => {
+            state.validate(skb.as_mut())?;
+            let result = push_encap(skb.as_mut(), Encapsulation::Insert, param, bh);
+
+            state.refresh(skb);
+            result
+        }
+        uapi::SEG6_LOCAL_ACTION_END_B6_ENCAP => {
+            state.validate(skb.as_mut())?;
+            let result = push_encap(skb.as_mut(), Encapsulation::Push, param, bh);
+
+            state.refresh(skb);
+            result
+        }
+        _ => Err(EINVAL),
+    }
+}
+
+/// Parses a table number; 0 stands for what the rules say.
+fn table_lookup(param: &[u8]) -> Result<Lookup> {
+    let table = u32::from_ne_bytes(param.try_into().map_err(|_| EINVAL)?);
+
+    Ok(Lookup {
+        table: NonZeroU32::new(table),
+        ..Lookup::default()
+    })
+}
+
+/// Removes the headers around an IPv6 packet; fails with `EBADMSG` if there is none inside.
+fn decapsulate(mut skb: Pin<&mut SkBuff>) -> Result {
+    let offset = ipv6::find_header(&skb, ipv6::PROTO_IPV6, Routing::Any).map_err(|_| EBADMSG)?;
+    let end = offset.checked_add(ipv6::HEADER_LEN.into()).ok_or(EBADMSG)?;
+
+    skb.as_mut().may_pull(end).map_err(|_| EBADMSG)?;
+    skb.as_mut().pull_rcsum(offset).map_err(|_| EBADMSG)?;
+    skb.as_mut().set_network_header(0);
+    skb.as_mut().set_transport_header(0);
+    skb.set_decapsulated();
+    Ok(())
+}
+
+/// How an SRH is added to a packet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encapsulation {
+    /// Behind a new IPv6 header (H.Encaps).
+    Push,
+    /// Behind the IPv6 header of the packet.
+    Insert,
+}
+
+/// Adds an SRH to the packet and routes it to the first segment.
+///
+/// Fails with `EINVAL` if `header` is not a valid SRH, with `EBADMSG` if one is to be inserted in a
+/// packet that is not IPv6, and else with the error of the route. Replaces
+/// `bpf_push_seg6_encap()`.
+pub(crate) fn push_encap(
+    mut skb: Pin<&mut SkBuff>,
+    encapsulation: Encapsulation,
+    header: &[u8],
+    bh: &BhDisabled,
+) -> Result {
+    if !srh::is_valid(header, Form::Full) {
+        return Err(EINVAL);
+    }
+    match encapsulation {
+        Encapsulation::Insert => {
+            if u32::from(skb.protocol()) != uapi::ETH_P_IPV6 {
+                return Err(EBADMSG);
+            }
+            ipv6::insert_srh(skb.as_mut(), header)?;
+        }
+        Encapsulation::Push => {
+            skb.as_mut().set_encapsulated();
+            ipv6::push_srh(skb.as_mut(), header, ipv6::PROTO_IPV6)?;
+        }
+    }
+    skb.as_mut().set_transport_header(ipv6::HEADER_LEN);
+    Lookup::default().attach(skb, bh)
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The functions that `net/core/lwt_seg6local.c` calls for the BPF helpers.
+
+use crate::{
+    bpf,
+    bpf::{
+        Encapsulation,
+        SrhState, //
+    }, //
+};
+use core::slice;
+use kernel::{
+    bindings,
+    net::skbuff::SkBuff,
+    prelude::*,
+    softirq::BhDisabled,
+    uapi, //
+};
+
+/// The registration of the helpers.
+///
+/// # Invariants
+///
+/// The helpers are registered.
+pub(crate) struct Helpers(());
+
+impl Helpers {
+    /// Lets the helpers work.
+    ///
+    /// The caller owns the tunnel type, so there is one registration at a time.
+    pub(crate) fn register() -> Self {
+        // SAFETY: The table is static, and `drop()` unregisters it before the module goes away.
+        // Its functions take what the helpers get.
+        unsafe { bindings::seg6_bpf_register(&OPS) };
+
+        // INVARIANT: They were just registered.
+        Self(())
+    }
+}
+
+impl Drop for Helpers {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the helpers are registered. The function waits until none
+        // of them runs.
+        unsafe { bindings::seg6_bpf_unregister() };
+    }
+}
+
+static OPS: bindings::seg6_bpf_ops = bindings::seg6_bpf_ops {
+    store_bytes: Some(store_bytes),
+    adjust_srh: Some(adjust_srh),
+    action: Some(action),
+    push_encap: Some(push_encap),
+};
+
+/// What every helper has: its packet, and bottom halves off.
+struct Call<'a> {
+    skb: Pin<&'a mut SkBuff>,
+    bh: &'a BhDisabled,
+}
+
+impl Call<'_> {
+    /// # Safety
+    ///
+    /// `skb` must be the packet of a BPF program that runs for the whole of `'a`.
+    #[inline]
+    unsafe fn new<'a>(skb: *mut bindings::sk_buff) -> Call<'a> {
+        Call {
+            // SAFETY: The caller of the program borrows the packet exclusively, and lends it to the
+            // program.
+            skb: unsafe { SkBuff::from_raw(skb) },
+            // SAFETY: Programs that work on packets run with bottom halves off.
+            bh: unsafe { BhDisabled::assume() },
+        }
+    }
+}
+
+/// Borrows memory that a program gives to a helper.
+///
+/// # Safety
+///
+/// The verifier must have seen that `ptr` is valid for `len` octets.
+#[inline]
+unsafe fn memory<'a>(ptr: *const c_void, len: u32) -> &'a [u8] {
+    // SAFETY: By the safety requirement.
+    unsafe { slice::from_raw_parts(ptr.cast(), len as usize) }
+}
+
+#[inline]
+fn to_status(result: Result) -> c_int {
+    match result {
+        Ok(()) => 0,
+        Err(error) => error.to_errno(),
+    }
+}
+
+/// # Safety
+///
+/// Only for [`OPS`].
+unsafe extern "C" fn store_bytes(
+    skb: *mut bindings::sk_buff,
+    offset: u32,
+    from: *const c_void,
+    len: u32,
+) -> c_int {
+    // SAFETY: The program that called the helper runs on `skb`, and the verifier checked the
+    // memory.
+    let (call, from) = unsafe { (Call::new(skb), memory(from, len)) };
+
+    to_status(bpf::store_bytes(SrhState::this_cpu(call.bh), call.skb, offset, from))
+}
+
+/// # Safety
+///
+/// Only for [`OPS`].
+unsafe extern "C" fn adjust_srh(skb: *mut bindings::sk_buff, offset: u32, delta: i32) -> c_int {
+    // SAFETY: The program that called the helper runs on `skb`.
+    let call = unsafe { Call::new(skb) };
+
+    to_status(bpf::adjust_srh(SrhState::this_cpu(call.bh), call.skb, offset, delta))
+}
+
+/// # Safety
+///
+/// Only for [`OPS`].
+unsafe extern "C" fn action(
+    skb: *mut bindings::sk_buff,
+    action: u32,
+    param: *const c_void,
+    param_len: u32,
+) -> c_int {
+    // SAFETY: The program that called the helper runs on `skb`, and the verifier checked the
+    // memory.
+    let (call, param) = unsafe { (Call::new(skb), memory(param, param_len)) };
+
+    to_status(bpf::action(SrhState::this_cpu(call.bh), call.skb, action, param, call.bh))
+}
+
+/// # Safety
+///
+/// Only for [`OPS`].
+unsafe extern "C" fn push_encap(
+    skb: *mut bindings::sk_buff,
+    encapsulation: u32,
+    header: *const c_void,
+    len: u32,
+) -> c_int {
+    // SAFETY: The program that called the helper runs on `skb`, and the verifier checked the
+    // memory.
+    let (call, header) = unsafe { (Call::new(skb), memory(header, len)) };
+
+    to_status(match encapsulation {
+        uapi::bpf_lwt_encap_mode_BPF_LWT_ENCAP_SEG6 => {
+            bpf::push_encap(call.skb, Encapsulation::Push, header, call.bh)
+        }
+        uapi::bpf_lwt_encap_mode_BPF_LWT_ENCAP_SEG6_INLINE => {
+            bpf::push_encap(call.skb, Encapsulation::Insert, header, call.bh)
+        }
+        _ => Err(EINVAL),
+    })
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! A packet with an SRH, and what behaviors do to it.
+
+use crate::{
+    srh,
+    srh::Form,
+    verdict::Discard, //
+};
+use core::{
+    marker::PhantomData,
+    ops::Range, //
+};
+use kernel::{
+    net::{
+        ipv6,
+        ipv6::Routing,
+        skbuff::SkBuff, //
+    },
+    prelude::*, //
+};
+
+/// Where the destination address is.
+pub(crate) const DESTINATION: Range<usize> = 24..40;
+/// Where the payload length is.
+const PAYLOAD_LENGTH: Range<usize> = 4..6;
+
+/// Where the SRH of a packet is: offset and length in octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SrhSpan {
+    /// From the start of the IPv6 header.
+    pub(crate) offset: u16,
+    /// At most [`srh::MAX_LEN`].
+    pub(crate) len: u16,
+}
+
+impl SrhSpan {
+    /// Finds the first routing header of the wanted kind, makes it linear and validates it; `None`
+    /// if there is none, or one that is not a valid SRH.
+    ///
+    /// Replaces `seg6_get_srh()`.
+    #[inline]
+    pub(crate) fn locate(mut skb: Pin<&mut SkBuff>, routing: Routing) -> Option<Self> {
+        let offset = ipv6::find_header(&skb, ipv6::PROTO_ROUTING, routing).ok()?;
+        let offset = u16::try_from(offset).ok()?;
+        // OVERFLOW: A 16-bit number and 8.
+        let fixed_end = u32::from(offset) + srh::FIXED_LEN as u32;
+
+        let data = skb.as_mut().may_pull(fixed_end).ok()?;
+        let len = srh::stated_len(data.get(offset.into()..)?.first_chunk()?) as u16;
+        let span = Self { offset, len };
+
+        skb.as_mut().may_pull(span.end()).ok()?;
+        span.is_valid(&skb).then_some(span)
+    }
+
+    /// Whether there is a valid SRH at this place.
+    #[inline]
+    pub(crate) fn is_valid(self, skb: &SkBuff) -> bool {
+        skb.data().get(self.range()).is_some_and(|srh| srh::is_valid(srh, Form::Reduced))
+    }
+
+    /// Returns the number of segments left.
+    #[inline]
+    fn segments_left(self, skb: &SkBuff) -> u8 {
+        // OVERFLOW: A 16-bit number and 3.
+        let at = usize::from(self.offset) + srh::SEGMENTS_LEFT;
+
+        skb.data().get(at).copied().unwrap_or(0)
+    }
+
+    /// Returns where the SRH ends.
+    #[inline]
+    pub(crate) fn end(self) -> u32 {
+        u32::from(self.offset) + u32::from(self.len)
+    }
+
+    /// Returns the SRH's place in the data of the packet.
+    #[inline]
+    pub(crate) fn range(self) -> Range<usize> {
+        usize::from(self.offset)..self.end() as usize
+    }
+}
+
+/// The packet has at least one segment left.
+pub(crate) struct Active;
+/// The next segment is the destination.
+pub(crate) struct Advanced;
+
+/// A packet with a valid SRH.
+pub(crate) struct SrPacket<'a, State> {
+    skb: Pin<&'a mut SkBuff>,
+    srh: SrhSpan,
+    segments_left: u8,
+    _state: PhantomData<State>,
+}
+
+impl<'a> SrPacket<'a, Active> {
+    /// Finds the SRH of a packet and checks its HMAC.
+    ///
+    /// With [`Routing::SegmentsLeft`] routing headers without segments left are passed over; with
+    /// [`Routing::Any`] the first one counts. Replaces `get_and_validate_srh()`.
+    #[inline]
+    pub(crate) fn find(mut skb: Pin<&'a mut SkBuff>, routing: Routing) -> Result<Self, Discard> {
+        let srh = SrhSpan::locate(skb.as_mut(), routing).ok_or(Discard::INVALID)?;
+        let segments_left = srh.segments_left(&skb);
+
+        if segments_left == 0 || !ipv6::hmac_is_acceptable(skb.as_mut(), srh.offset) {
+            return Err(Discard::INVALID);
+        }
+        Ok(Self {
+            skb,
+            srh,
+            segments_left,
+            _state: PhantomData,
+        })
+    }
+
+    /// Returns the number of segments left, at least 1.
+    #[inline]
+    pub(crate) fn segments_left(&self) -> u8 {
+        self.segments_left
+    }
+
+    /// Makes the next segment the destination.
+    ///
+    /// RFC 8986, Section 4.1, S12 to S14. Replaces `advance_nextseg()`.
+    #[inline]
+    pub(crate) fn advance(mut self) -> Result<SrPacket<'a, Advanced>, Discard> {
+        let segments_left = self.segments_left.checked_sub(1).ok_or(Discard::INVALID)?;
+        let segment = self.next_segment(segments_left).ok_or(Discard::INVALID)?;
+        // OVERFLOW: A 16-bit number and 4.
+        let end = u32::from(self.srh.offset) + srh::SEGMENTS_LEFT as u32 + 1;
+
+        let data = self.skb.as_mut().ensure_writable(end).map_err(|_| Discard::NO_MEMORY)?;
+        let field = data.last_mut().ok_or(Discard::INVALID)?;
+        *field = segments_left;
+        data.get_mut(DESTINATION).ok_or(Discard::INVALID)?.copy_from_slice(&segment);
+
+        Ok(SrPacket {
+            skb: self.skb,
+            srh: self.srh,
+            segments_left,
+            _state: PhantomData,
+        })
+    }
+
+    fn next_segment(&self, index: u8) -> Option<[u8; 16]> {
+        // OVERFLOW: At most 65535 + 8 + 255 * 16.
+        let at = usize::from(self.srh.offset) + srh::segment_offset(index);
+
+        self.skb.data().get(at..)?.first_chunk().copied()
+    }
+}
+
+impl<'a> SrPacket<'a, Advanced> {
+    /// Returns the packet and where its SRH is.
+    #[inline]
+    pub(crate) fn into_parts(self) -> (Pin<&'a mut SkBuff>, SrhSpan) {
+        (self.skb, self.srh)
+    }
+
+    /// Removes the SRH.
+    ///
+    /// RFC 8986, Section 4.16.1, S14.1 to S14.4. Replaces `seg6_pop_srh()`.
+    pub(crate) fn pop_srh(self) -> Result<(), Discard> {
+        let Self { mut skb, srh, .. } = self;
+        let range = srh.range();
+
+        let data = skb.as_mut().ensure_writable(srh.end()).map_err(|_| Discard::INVALID)?;
+        let next_header = *data.get(range.start).ok_or(Discard::INVALID)?;
+        let field = srh::announcing_field(data, range.start).ok_or(Discard::INVALID)?;
+        *data.get_mut(field).ok_or(Discard::INVALID)? = next_header;
+
+        skb.as_mut()
+            .remove(srh.offset.into(), srh.len.into())
+            .map_err(|_| Discard::INVALID)?;
+        update_payload_length(skb).map_err(|_| Discard::INVALID)
+    }
+}
+
+/// Lets the IPv6 header say how long the packet is now.
+///
+/// A packet of more than 65575 octets gets the low 16 bits, as from C.
+pub(crate) fn update_payload_length(skb: Pin<&mut SkBuff>) -> Result {
+    let len = skb.len().checked_sub(ipv6::HEADER_LEN.into()).ok_or(EINVAL)?;
+    let data = skb.ensure_writable(ipv6::HEADER_LEN.into())?;
+
+    data.get_mut(PAYLOAD_LENGTH).ok_or(EINVAL)?.copy_from_slice(&(len as u16).to_be_bytes());
+    Ok(())
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! SRv6 endpoint behaviors: what the routes of `ip -6 route add ... encap seg6local` do.
+//!
+//! - RFC 8986: the behaviors and flavors.
+//! - RFC 8754: the segment routing header.
+//! - RFC 9800: compressed SIDs.
+//!
+//! # Who owns a packet
+//!
+//! [`kernel::net::lwtunnel`] takes a packet over from C and gives it to [`Sid::input`]. A behavior
+//! borrows it, works on it and returns a [`verdict::Verdict`] or a [`verdict::Discard`]; executing
+//! one of these, in [`verdict`], is the only way in which a packet leaves, and consumes it.
+//!
+//! # Context
+//!
+//! Packets arrive with bottom halves off, which is also what RCU protects the state of a SID with
+//! ([`kernel::softirq::BhDisabled`]). Configuration comes from processes and may sleep; dumps must
+//! not.
+//!
+//! # Unsafe code
+//!
+//! There is some in `ffi.rs` and `bpf.rs`, where C calls Rust, and none elsewhere.
+
+mod attr;
+mod behavior;
+mod bpf;
+mod config;
+mod counters;
+mod csid;
+mod ffi;
+mod flavors;
+mod packet;
+mod route;
+mod srh;
+mod verdict;
+
+use kernel::{
+    net::{
+        lwtunnel::{
+            Encap,
+            InputStatus,
+            Registration,
+            Request, //
+        },
+        nlattr::Writer,
+        skbuff::OwnedSkBuff, //
+    },
+    prelude::*,
+    softirq::BhDisabled,
+    uapi, //
+};
+
+module! {
+    type: Seg6Local,
+    name: "seg6_local",
+    authors: ["The seg6local-rust developers"],
+    description: "SRv6 endpoint behaviors",
+    license: "GPL",
+    alias: ["rtnl-lwt-SEG6LOCAL"],
+}
+
+/// The module; unregisters in the order of the fields.
+struct Seg6Local {
+    _helpers: ffi::Helpers,
+    _encap: Registration<Sid>,
+}
+
+impl kernel::Module for Seg6Local {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        let encap = Registration::new()?;
+
+        Ok(Self {
+            _helpers: ffi::Helpers::register(),
+            _encap: encap,
+        })
+    }
+}
+
+/// The state of one route.
+pub(crate) struct Sid {
+    behavior: behavior::Behavior,
+    counters: Option<counters::Counters>,
+}
+
+#[vtable]
+impl Encap for Sid {
+    const TYPE: u16 = uapi::lwtunnel_encap_types_LWTUNNEL_ENCAP_SEG6_LOCAL as u16;
+    const PROTOCOL: u16 = uapi::ETH_P_IPV6 as u16;
+    const HOOK: (u8, u32) = (uapi::NFPROTO_IPV6 as u8, uapi::nf_inet_hooks_NF_INET_LOCAL_IN);
+
+    fn build(request: &Request<'_>) -> Result<Self> {
+        config::parse(request)
+    }
+
+    fn headroom(&self) -> u16 {
+        0
+    }
+
+    /// Replaces `seg6_local_input_core()`.
+    #[inline]
+    fn input(&self, mut skb: OwnedSkBuff, bh: &BhDisabled) -> InputStatus {
+        let len = skb.len();
+        let status = match self.behavior.process(skb.as_mut(), bh) {
+            Ok(verdict) => verdict.execute(skb, bh),
+            Err(discard) => discard.execute(skb),
+        };
+
+        if let Some(counters) = &self.counters {
+            counters.count(len, status, bh);
+        }
+        status
+    }
+
+    fn fill(&self, msg: &mut Writer<'_>) -> Result {
+        config::fill(self, msg)
+    }
+
+    fn size(&self) -> usize {
+        config::size(self)
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        config::is_same(self, other)
+    }
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The segment routing header on the wire (RFC 8754, Section 2).
+//!
+//! ```text
+//!  0                   1                   2                   3
+//!  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//! | Next Header   |  Hdr Ext Len  | Routing Type  | Segments Left |
+//! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//! |  Last Entry   |     Flags     |              Tag              |
+//! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//! |            Segment List[0..=Last Entry], 16 octets each       |
+//! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//! |                    TLVs: type, length, value                  |
+//! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//! ```
+//!
+//! This module works on octets and integers only.
+
+/// Octets before the segment list.
+pub(crate) const FIXED_LEN: usize = 8;
+/// Octets of the longest SRH that the 8-bit header length can state.
+pub(crate) const MAX_LEN: usize = 8 * 256;
+/// Offset of the header length, in units of 8 octets without the first 8.
+pub(crate) const HDR_LEN: usize = 1;
+/// Offset of the number of segments left.
+pub(crate) const SEGMENTS_LEFT: usize = 3;
+/// Offset of the last entry.
+pub(crate) const LAST_ENTRY: usize = 4;
+/// Offset of the flags.
+pub(crate) const FLAGS: usize = 5;
+
+/// The routing type of an SRH.
+const ROUTING_TYPE: u8 = 4;
+/// Octets of one segment.
+const SEGMENT_LEN: usize = 16;
+
+/// Returns the length in octets that an SRH states in its first [`FIXED_LEN`] octets.
+pub(crate) fn stated_len(fixed: &[u8; FIXED_LEN]) -> usize {
+    // OVERFLOW: At most 256 * 8.
+    (usize::from(fixed[HDR_LEN]) + 1) * 8
+}
+
+/// Returns the offset of the TLVs in an SRH with the given last entry.
+pub(crate) fn tlvs_offset(last_entry: u8) -> usize {
+    // OVERFLOW: At most 8 + 256 * 16.
+    FIXED_LEN + (usize::from(last_entry) + 1) * SEGMENT_LEN
+}
+
+/// Returns the offset of the segment at `index` of the list.
+pub(crate) fn segment_offset(index: u8) -> usize {
+    // OVERFLOW: At most 8 + 255 * 16.
+    FIXED_LEN + usize::from(index) * SEGMENT_LEN
+}
+
+/// Which SRHs are accepted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// The segment list is complete.
+    Full,
+    /// The first segment may be left out of the list, as it is the destination address
+    /// (RFC 8754, Section 4.1.1), so one more segment than listed may be left.
+    Reduced,
+}
+
+/// Whether `bytes` are a valid SRH from the first to the last octet: of the length that it states,
+/// with all segments up to the last entry, and complete TLVs behind them.
+///
+/// Replaces `seg6_validate_srh()`.
+pub(crate) fn is_valid(bytes: &[u8], form: Form) -> bool {
+    let Some(fixed) = bytes.first_chunk::<FIXED_LEN>() else {
+        return false;
+    };
+    let &[_, hdr_len, routing_type, segments_left, last_entry, ..] = fixed;
+    let most_left = match form {
+        Form::Full => u16::from(last_entry),
+        Form::Reduced => u16::from(last_entry) + 1,
+    };
+
+    routing_type == ROUTING_TYPE
+        && stated_len(fixed) == bytes.len()
+        && u16::from(last_entry) < u16::from(hdr_len / 2)
+        && u16::from(segments_left) <= most_left
+        && bytes.get(tlvs_offset(last_entry)..).is_some_and(tlvs_are_complete)
+}
+
+/// Whether `tlvs` is a sequence of TLVs without a rest.
+fn tlvs_are_complete(mut tlvs: &[u8]) -> bool {
+    while let &[_type, len, ref value @ ..] = tlvs {
+        match value.get(usize::from(len)..) {
+            Some(rest) => tlvs = rest,
+            None => return false,
+        }
+    }
+    tlvs.is_empty()
+}
+
+/// Returns the offset of the Next Header field that announces the header at `header`, where
+/// `bytes` starts with an IPv6 header; `None` if there is no such field or if a header in between
+/// must not stand before an SRH.
+///
+/// Replaces the walk in `seg6_pop_srh()`.
+pub(crate) fn announcing_field(bytes: &[u8], header: usize) -> Option<usize> {
+    const IPV6_NEXT_HEADER: usize = 6;
+    const IPV6_LEN: usize = 40;
+    const HOP_BY_HOP: u8 = 0;
+    const ROUTING: u8 = 43;
+    const DESTINATION: u8 = 60;
+
+    let mut field = IPV6_NEXT_HEADER;
+    let mut at = IPV6_LEN;
+
+    while at < header {
+        let (&kind, &[_, len]) = (bytes.get(field)?, bytes.get(at..)?.first_chunk()?);
+
+        if !matches!(kind, HOP_BY_HOP | ROUTING | DESTINATION) {
+            return None;
+        }
+        field = at;
+        at = at.checked_add((usize::from(len) + 1) * 8)?;
+    }
+    (at == header && *bytes.get(field)? == ROUTING).then_some(field)
+}
+
+#[cfg(any(CONFIG_KUNIT = "y", test))]
+#[cfg_attr(CONFIG_KUNIT = "y", kernel::macros::kunit_tests(seg6_local_srh))]
+mod tests {
+    use super::*;
+
+    /// Returns an SRH of `segments` segments and the given TLVs, padded to `N`.
+    fn srh<const N: usize>(segments_left: u8, last_entry: u8, tlvs: &[u8]) -> [u8; N] {
+        let mut bytes = [0; N];
+
+        bytes[1] = (N / 8 - 1) as u8;
+        bytes[2] = ROUTING_TYPE;
+        bytes[3] = segments_left;
+        bytes[4] = last_entry;
+        for (to, from) in bytes.iter_mut().skip(tlvs_offset(last_entry)).zip(tlvs) {
+            *to = *from;
+        }
+        bytes
+    }
+
+    #[test]
+    fn accepts_complete_headers() {
+        assert!(is_valid(&srh::<24>(0, 0, &[]), Form::Full));
+        assert!(is_valid(&srh::<40>(1, 1, &[]), Form::Full));
+        assert!(is_valid(&srh::<48>(1, 1, &[6, 6]), Form::Full));
+        assert!(is_valid(&srh::<48>(1, 1, &[1, 0, 2, 0, 3, 2]), Form::Full));
+    }
+
+    #[test]
+    fn one_more_segment_is_left_in_the_reduced_form() {
+        let bytes = srh::<40>(2, 1, &[]);
+
+        assert!(!is_valid(&bytes, Form::Full));
+        assert!(is_valid(&bytes, Form::Reduced));
+        assert!(!is_valid(&srh::<40>(3, 1, &[]), Form::Reduced));
+    }
+
+    #[test]
+    fn refuses_wrong_lengths() {
+        let bytes = srh::<40>(1, 1, &[]);
+
+        for len in 0..40 {
+            assert!(!is_valid(&bytes[..len], Form::Full));
+        }
+        assert!(!is_valid(&srh::<8>(0, 0, &[]), Form::Full));
+        // The last entry is outside.
+        assert!(!is_valid(&srh::<40>(0, 2, &[]), Form::Full));
+        assert!(!is_valid(&srh::<40>(0, 255, &[]), Form::Full));
+    }
+
+    #[test]
+    fn refuses_another_routing_type() {
+        let mut bytes = srh::<40>(1, 1, &[]);
+
+        bytes[2] = 3;
+        assert!(!is_valid(&bytes, Form::Full));
+    }
+
+    #[test]
+    fn refuses_incomplete_tlvs() {
+        // A value past the end, and a single octet that is no TLV.
+        assert!(!is_valid(&srh::<48>(1, 1, &[6, 7]), Form::Full));
+        assert!(!is_valid(&srh::<48>(1, 1, &[6, 5, 0, 0, 0, 0, 0, 1]), Form::Full));
+    }
+
+    #[test]
+    fn the_announcing_field_is_found() {
+        let mut bytes = [0u8; 96];
+
+        bytes[6] = 43;
+        assert_eq!(announcing_field(&bytes, 40), Some(6));
+        // Behind destination options of 16 octets.
+        bytes[6] = 60;
+        bytes[40] = 43;
+        bytes[41] = 1;
+        assert_eq!(announcing_field(&bytes, 56), Some(40));
+        assert_eq!(announcing_field(&bytes, 48), None);
+        // Behind a fragment header.
+        bytes[6] = 44;
+        assert_eq!(announcing_field(&bytes, 56), None);
+        assert_eq!(announcing_field(&bytes[..40], 56), None);
+    }
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+#include <linux/skbuff.h>
+#include <net/dst.h>
+
+#ifdef CONFIG_NET
+
+__rust_helper __be16 rust_helper_skb_get_protocol(const struct sk_buff *skb)
+{
+	return skb->protocol;
+}
+
+__rust_helper struct net_device *rust_helper_skb_get_dev(const struct sk_buff *skb)
+{
+	return skb->dev;
+}
+
+__rust_helper u32 rust_helper_skb_get_mark(const struct sk_buff *skb)
+{
+	return skb->mark;
+}
+
+__rust_helper void rust_helper_skb_set_encapsulation(struct sk_buff *skb, bool encapsulation)
+{
+	skb->encapsulation = encapsulation;
+}
+
+__rust_helper unsigned int rust_helper_skb_headlen(const struct sk_buff *skb)
+{
+	return skb_headlen(skb);
+}
+
+__rust_helper struct dst_entry *rust_helper_skb_dst(const struct sk_buff *skb)
+{
+	return skb_dst(skb);
+}
+
+__rust_helper void rust_helper_skb_dst_drop(struct sk_buff *skb)
+{
+	skb_dst_drop(skb);
+}
+
+__rust_helper void rust_helper_skb_dst_set(struct sk_buff *skb, struct dst_entry *dst)
+{
+	skb_dst_set(skb, dst);
+}
+
+__rust_helper void rust_helper_kfree_skb_reason(struct sk_buff *skb, enum skb_drop_reason reason)
+{
+	kfree_skb_reason(skb, reason);
+}
+
+__rust_helper struct sk_buff *rust_helper_alloc_skb(unsigned int size, gfp_t priority)
+{
+	return alloc_skb(size, priority);
+}
+
+__rust_helper void rust_helper_skb_reserve(struct sk_buff *skb, int len)
+{
+	skb_reserve(skb, len);
+}
+
+__rust_helper bool rust_helper_pskb_may_pull(struct sk_buff *skb, unsigned int len)
+{
+	return pskb_may_pull(skb, len);
+}
+
+__rust_helper void *rust_helper_pskb_pull(struct sk_buff *skb, unsigned int len)
+{
+	return pskb_pull(skb, len);
+}
+
+__rust_helper int rust_helper_skb_cow_head(struct sk_buff *skb, unsigned int headroom)
+{
+	return skb_cow_head(skb, headroom);
+}
+
+__rust_helper
+void rust_helper_skb_postpull_rcsum(struct sk_buff *skb, const void *start, unsigned int len)
+{
+	skb_postpull_rcsum(skb, start, len);
+}
+
+__rust_helper int rust_helper_skb_network_offset(const struct sk_buff *skb)
+{
+	return skb_network_offset(skb);
+}
+
+__rust_helper int rust_helper_skb_transport_offset(const struct sk_buff *skb)
+{
+	return skb_transport_offset(skb);
+}
+
+__rust_helper int rust_helper_skb_mac_offset(const struct sk_buff *skb)
+{
+	return skb_mac_offset(skb);
+}
+
+__rust_helper bool rust_helper_skb_mac_header_was_set(const struct sk_buff *skb)
+{
+	return skb_mac_header_was_set(skb);
+}
+
+__rust_helper bool rust_helper_skb_transport_header_was_set(const struct sk_buff *skb)
+{
+	return skb_transport_header_was_set(skb);
+}
+
+__rust_helper void rust_helper_skb_set_mac_header(struct sk_buff *skb, int offset)
+{
+	skb_set_mac_header(skb, offset);
+}
+
+__rust_helper void rust_helper_skb_set_network_header(struct sk_buff *skb, int offset)
+{
+	skb_set_network_header(skb, offset);
+}
+
+__rust_helper void rust_helper_skb_set_transport_header(struct sk_buff *skb, int offset)
+{
+	skb_set_transport_header(skb, offset);
+}
+
+__rust_helper void rust_helper_skb_reset_inner_headers(struct sk_buff *skb)
+{
+	skb_reset_inner_headers(skb);
+}
+
+#endif

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Network devices and namespaces.
+//!
+//! C headers: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h),
+//! [`include/net/net_namespace.h`](srctree/include/net/net_namespace.h)
+
+use crate::{
+    bindings,
+    types::Opaque, //
+};
+
+/// A network namespace, `struct net`.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::net::device::Namespace;
+///
+/// assert_eq!(Namespace::init_net().loopback().ifindex(), 1);
+/// ```
+#[repr(transparent)]
+pub struct Namespace(Opaque<bindings::net>);
+
+impl Namespace {
+    /// Returns the namespace of the init process.
+    pub fn init_net() -> &'static Self {
+        let net = &raw mut bindings::init_net;
+
+        // SAFETY: `init_net` is a static. The cast is right because of `repr(transparent)`.
+        unsafe { &*net.cast::<Self>() }
+    }
+
+    /// Returns the loopback device, which lives as long as the namespace.
+    pub fn loopback(&self) -> &NetDevice {
+        // SAFETY: The namespace is valid, and its loopback device is set before it can be seen.
+        let dev = unsafe { (*self.as_raw()).loopback_dev };
+
+        // SAFETY: The loopback device goes away together with its namespace.
+        unsafe { NetDevice::from_raw(dev) }
+    }
+
+    /// Returns the C object.
+    #[inline]
+    pub fn as_raw(&self) -> *mut bindings::net {
+        self.0.get()
+    }
+}
+
+/// A network device, `struct net_device`.
+#[repr(transparent)]
+pub struct NetDevice(Opaque<bindings::net_device>);
+
+impl NetDevice {
+    /// Borrows a device.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` must point to a device that is valid for the whole of `'a`.
+    #[inline]
+    pub unsafe fn from_raw<'a>(ptr: *const bindings::net_device) -> &'a Self {
+        // SAFETY: By the safety requirement; the cast is right because of `repr(transparent)`.
+        unsafe { &*ptr.cast::<Self>() }
+    }
+
+    /// Returns the C object.
+    #[inline]
+    pub fn as_raw(&self) -> *mut bindings::net_device {
+        self.0.get()
+    }
+
+    /// Returns the index of the interface in its namespace.
+    #[inline]
+    pub fn ifindex(&self) -> i32 {
+        // SAFETY: The device is valid.
+        unsafe { bindings::dev_ifindex(self.as_raw()) }
+    }
+
+    /// Whether this is a loopback device.
+    #[inline]
+    pub fn is_loopback(&self) -> bool {
+        // SAFETY: The device is valid.
+        let flags = unsafe { bindings::dev_flags(self.as_raw()) };
+
+        flags & bindings::net_device_flags_IFF_LOOPBACK != 0
+    }
+
+    /// Returns the namespace that the device is in.
+    #[inline]
+    pub fn namespace(&self) -> &Namespace {
+        // SAFETY: The device is valid.
+        let net = unsafe { bindings::dev_net(self.as_raw()) };
+
+        // SAFETY: A device keeps its namespace alive. The cast is right because of
+        // `repr(transparent)`.
+        unsafe { &*net.cast::<Namespace>() }
+    }
+}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! IPv6 headers and routes.
+//!
+//! Addresses are those of [`core::net`]; they are the 16 octets of the wire.
+//!
+//! C headers: [`include/net/ipv6.h`](srctree/include/net/ipv6.h),
+//! [`include/net/ip6_route.h`](srctree/include/net/ip6_route.h)
+
+use crate::{
+    bindings,
+    error::to_result,
+    net::{
+        device::{
+            NetDevice,
+            Namespace, //
+        },
+        dst::DstEntry,
+        skbuff::SkBuff, //
+    },
+    prelude::*,
+    sync::aref::ARef, //
+};
+use core::{
+    net::Ipv6Addr,
+    ptr,
+    ptr::NonNull, //
+};
+
+/// The length of an IPv6 header in octets.
+pub const HEADER_LEN: u16 = 40;
+
+/// Next header value of an IPv6 packet in an IPv6 packet.
+pub const PROTO_IPV6: u8 = bindings::IPPROTO_IPV6 as u8;
+/// Next header value of a routing header.
+pub const PROTO_ROUTING: u8 = bindings::IPPROTO_ROUTING as u8;
+
+/// Returns the address as C has it.
+#[inline]
+fn to_in6_addr(addr: Ipv6Addr) -> bindings::in6_addr {
+    let mut raw: bindings::in6_addr = pin_init::zeroed();
+
+    raw.in6_u.u6_addr8 = addr.octets();
+    raw
+}
+
+/// Which routing headers [`find_header`] passes over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Routing {
+    /// None.
+    Any,
+    /// Those that have no segments left.
+    SegmentsLeft,
+}
+
+/// Returns the offset of the first header of type `proto`.
+///
+/// Fails with `ENOENT` if there is none, and with `EBADMSG` if the chain of extension headers is
+/// malformed or longer than the limit.
+///
+/// Replaces no C function; wraps `ipv6_find_hdr()`.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::net::{ipv6, skbuff::OwnedSkBuff};
+///
+/// // An IPv6 header, a destination options header of 8 octets, and a routing header.
+/// let mut packet = [0u8; 40 + 8 + 8];
+/// packet[0] = 0x60;
+/// packet[6] = 60;
+/// packet[40] = 43;
+/// let skb = OwnedSkBuff::with_data(&packet, 0, GFP_KERNEL)?;
+///
+/// let any = ipv6::Routing::Any;
+/// assert_eq!(ipv6::find_header(&skb, ipv6::PROTO_ROUTING, any), Ok(48));
+/// assert!(ipv6::find_header(&skb, ipv6::PROTO_IPV6, any).is_err());
+/// # Ok::<(), Error>(())
+/// ```
+#[inline]
+pub fn find_header(skb: &SkBuff, proto: u8, routing: Routing) -> Result<u32> {
+    let mut offset = 0;
+    let mut flags = match routing {
+        Routing::Any => 0,
+        Routing::SegmentsLeft => bindings::IP6_FH_F_SKIP_RH as c_int,
+    };
+
+    // SAFETY: The packet is valid and has a network header; the pointers are to locals, and the
+    // function takes a null pointer for the fragment offset.
+    let found = unsafe {
+        bindings::ipv6_find_hdr(
+            skb.as_raw(),
+            &mut offset,
+            proto.into(),
+            ptr::null_mut(),
+            &mut flags,
+        )
+    };
+
+    if found < 0 {
+        return Err(Error::from_errno(found));
+    }
+    Ok(offset)
+}
+
+/// What a route is looked up for.
+#[derive(Clone, Copy)]
+pub struct Flow {
+    /// Index of the device that received the packet.
+    pub iif: i32,
+    /// Index of the device to send to, or 0.
+    pub oif: i32,
+    /// Destination address, or that of the next hop.
+    pub daddr: Ipv6Addr,
+    /// Source address.
+    pub saddr: Ipv6Addr,
+    /// Traffic class and flow label: the first 32 bits of the IPv6 header without the version, as
+    /// they are on the wire.
+    pub flowinfo: [u8; 4],
+    /// Next header value.
+    pub proto: u8,
+    /// Mark of the packet.
+    pub mark: u32,
+    /// Whether `daddr` is the next hop itself, so that no other gateway is taken.
+    pub next_hop: bool,
+}
+
+impl Flow {
+    #[inline]
+    fn to_raw(self) -> bindings::flowi6 {
+        let mut fl6: bindings::flowi6 = pin_init::zeroed();
+
+        fl6.__fl_common.flowic_iif = self.iif;
+        fl6.__fl_common.flowic_oif = self.oif;
+        fl6.__fl_common.flowic_mark = self.mark;
+        fl6.__fl_common.flowic_proto = self.proto;
+        if self.next_hop {
+            fl6.__fl_common.flowic_flags = bindings::FLOWI_FLAG_KNOWN_NH as u8;
+        }
+        fl6.daddr = to_in6_addr(self.daddr);
+        fl6.saddr = to_in6_addr(self.saddr);
+        fl6.flowlabel = u32::from_ne_bytes(self.flowinfo);
+        fl6
+    }
+}
+
+/// Takes over the reference that a lookup returned.
+///
+/// # Safety
+///
+/// `dst` must be a valid entry on which the caller owns a reference.
+#[inline]
+unsafe fn own(dst: *mut bindings::dst_entry) -> ARef<DstEntry> {
+    // SAFETY: By the safety requirement.
+    unsafe { ARef::from_raw(NonNull::new_unchecked(dst.cast())) }
+}
+
+/// Looks a route up by the rules for packets that `dev` received.
+#[inline]
+pub fn route_input(dev: &NetDevice, flow: Flow, skb: &SkBuff) -> ARef<DstEntry> {
+    let mut fl6 = flow.to_raw();
+    let flags = bindings::RT6_LOOKUP_F_HAS_SADDR as c_int;
+
+    // SAFETY: Device, namespace and packet are valid. The function returns a reference, never null.
+    unsafe {
+        own(bindings::ip6_route_input_lookup(
+            dev.namespace().as_raw(),
+            dev.as_raw(),
+            &mut fl6,
+            skb.as_raw(),
+            flags,
+        ))
+    }
+}
+
+/// Looks a route up in the table numbered `table`; `None` if there is no such table.
+#[inline]
+pub fn route_table(
+    net: &Namespace,
+    table: u32,
+    flow: Flow,
+    skb: &SkBuff,
+) -> Option<ARef<DstEntry>> {
+    let mut fl6 = flow.to_raw();
+    let flags = bindings::RT6_LOOKUP_F_HAS_SADDR as c_int;
+
+    // SAFETY: The namespace is valid.
+    let table = NonNull::new(unsafe { bindings::fib6_get_table(net.as_raw(), table) })?;
+    // SAFETY: The namespace and the packet are valid, and a table lives as long as its namespace.
+    let rt = unsafe {
+        bindings::ip6_pol_route(
+            net.as_raw(),
+            table.as_ptr(),
+            flow.oif,
+            &mut fl6,
+            skb.as_raw(),
+            flags,
+        )
+    };
+
+    // SAFETY: The function returns a reference, never null, and `dst` is a part of `rt6_info`.
+    Some(unsafe { own(&raw mut (*rt).dst) })
+}
+
+/// Looks a route up by the rules for packets that this host sends.
+#[inline]
+pub fn route_output(net: &Namespace, flow: Flow) -> ARef<DstEntry> {
+    let mut fl6 = flow.to_raw();
+
+    // SAFETY: The namespace is valid, and the function takes no socket. It returns a reference,
+    // never null.
+    unsafe { own(bindings::ip6_route_output(net.as_raw(), ptr::null(), &mut fl6)) }
+}
+
+/// Returns the route that discards packets with `EINVAL`.
+#[inline]
+pub fn blackhole(net: &Namespace) -> ARef<DstEntry> {
+    // SAFETY: The namespace is valid, and the entry lives as long as it does.
+    let dst = unsafe { DstEntry::from_raw(bindings::ip6_blk_hole_entry(net.as_raw())) };
+
+    dst.into()
+}
+
+/// Inserts the SRH `srh` behind the IPv6 header, with the current destination as last segment.
+///
+/// The first segment becomes the destination. `srh` must have a header length that says its length
+/// and a last entry that is inside, or else the function fails with `EINVAL`; so it does where the
+/// SRH asks for an HMAC and the packet has no route. The other errors are those of
+/// `seg6_do_srh_inline()`, which it calls: on them the packet may be incomplete.
+pub fn insert_srh(skb: Pin<&mut SkBuff>, srh: &[u8]) -> Result {
+    let has_hmac = srh_flags(srh)? & bindings::SR6_FLAG1_HMAC as u8 != 0;
+
+    if has_hmac && skb.dst().is_none() {
+        return Err(EINVAL);
+    }
+    // SAFETY: The packet is valid and borrowed exclusively. `srh_flags()` has checked all lengths
+    // that the function takes from `srh`, which it only reads, and the packet has a route if that
+    // is needed.
+    to_result(unsafe { bindings::seg6_do_srh_inline(skb.as_raw(), srh.as_ptr().cast_mut().cast()) })
+}
+
+/// Pushes an IPv6 header and the SRH `srh` in front of a packet of protocol `proto`.
+///
+/// The first segment becomes the destination. Fails with `EINVAL` if `srh` is not as
+/// [`insert_srh`] wants it or the packet has no route, from which the source address is taken. The
+/// other errors are those of `seg6_do_srh_encap()`, which it calls: on them the packet may be
+/// incomplete.
+pub fn push_srh(skb: Pin<&mut SkBuff>, srh: &[u8], proto: u8) -> Result {
+    srh_flags(srh)?;
+
+    if skb.dst().is_none() {
+        return Err(EINVAL);
+    }
+    // SAFETY: As in `insert_srh()`; the packet has a route.
+    to_result(unsafe {
+        bindings::seg6_do_srh_encap(skb.as_raw(), srh.as_ptr().cast_mut().cast(), proto.into())
+    })
+}
+
+/// Checks the lengths of an SRH and returns its flags.
+fn srh_flags(srh: &[u8]) -> Result<u8> {
+    let &[_, hdr_len, _, _, last_entry, flags, _, _] = srh.first_chunk().ok_or(EINVAL)?;
+
+    if srh.len() != 8 * (usize::from(hdr_len) + 1)
+        || srh.len() < 8 + 16 * (usize::from(last_entry) + 1)
+    {
+        return Err(EINVAL);
+    }
+    Ok(flags)
+}
+
+/// Whether the SRH at `offset` satisfies the HMAC policy of the device that received the packet.
+///
+/// Returns false if there is no SRH of linear octets that fits its header length. Wraps
+/// `seg6_hmac_validate_skb()`, which expects the SRH at the transport header.
+#[inline]
+pub fn hmac_is_acceptable(mut skb: Pin<&mut SkBuff>, offset: u16) -> bool {
+    #[cfg(CONFIG_IPV6_SEG6_HMAC)]
+    {
+        let srh = skb.data().get(offset.into()..);
+        let Some(&[_, hdr_len, ..]) = srh.and_then(|srh| srh.first_chunk::<8>()) else {
+            return false;
+        };
+        let len = 8 * (usize::from(hdr_len) + 1);
+
+        if !srh.and_then(|srh| srh.get(..len)).is_some_and(|srh| srh_flags(srh).is_ok()) {
+            return false;
+        }
+        skb.as_mut().with_transport_header(offset, |skb| {
+            // SAFETY: The packet is valid and borrowed exclusively. All that the function reads of
+            // the SRH is linear: as far as its header length says, with the last entry inside.
+            unsafe { bindings::seg6_hmac_validate_skb(skb.as_raw()) }
+        })
+    }
+    #[cfg(not(CONFIG_IPV6_SEG6_HMAC))]
+    {
+        let _ = (skb, offset);
+        true
+    }
+}

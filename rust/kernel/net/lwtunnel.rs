@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Lightweight tunnels: processing of packets by the route that they took.
+//!
+//! A tunnel implements [`Encap`]; a value of that type is the state of one route. The state lives
+//! in the memory that C allocates for it (`lwtunnel_state.data`), so a packet finds it without
+//! another pointer.
+//!
+//! C header: [`include/net/lwtunnel.h`](srctree/include/net/lwtunnel.h)
+
+use crate::{
+    bindings,
+    error::{
+        from_result,
+        to_result, //
+    },
+    module::this_module,
+    net::{
+        nlattr::{
+            Attr,
+            ExtAck,
+            Writer, //
+        },
+        skbuff::{
+            OwnedSkBuff,
+            SkBuff, //
+        }, //
+    },
+    prelude::*,
+    softirq::BhDisabled, //
+};
+use core::{
+    marker::PhantomData,
+    ptr, //
+};
+
+/// What became of a packet: 0, a negative error number or a `NET_XMIT_` code.
+///
+/// # Invariants
+///
+/// The value is not `-EOPNOTSUPP`, on which `lwtunnel_input()` would free the packet once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InputStatus(c_int);
+
+impl InputStatus {
+    /// Creates a status from what C returned; `-EOPNOTSUPP` becomes `-EINVAL`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::net::lwtunnel::InputStatus;
+    ///
+    /// assert!(InputStatus::new(0).is_ok());
+    /// assert_eq!(InputStatus::from(EOPNOTSUPP), InputStatus::from(EINVAL));
+    /// ```
+    #[inline]
+    pub fn new(status: c_int) -> Self {
+        // INVARIANT: The one value that is ruled out is replaced.
+        if status == EOPNOTSUPP.to_errno() {
+            Self(EINVAL.to_errno())
+        } else {
+            Self(status)
+        }
+    }
+
+    /// Whether the packet was passed on.
+    #[inline]
+    pub fn is_ok(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl From<Error> for InputStatus {
+    #[inline]
+    fn from(error: Error) -> Self {
+        Self::new(error.to_errno())
+    }
+}
+
+/// A request to add a route with a tunnel.
+pub struct Request<'a> {
+    /// The attributes of the tunnel.
+    pub attrs: &'a Attr,
+    /// Whether the route is one of IPv6.
+    pub is_ipv6: bool,
+    /// Takes the reason of a failure.
+    pub extack: Option<&'a ExtAck>,
+}
+
+/// The state of a route that processes the packets that it receives.
+#[vtable]
+pub trait Encap: Sized + Send + Sync + 'static {
+    /// Type of the tunnel, `LWTUNNEL_ENCAP_`.
+    const TYPE: u16;
+    /// EtherType of the packets that it takes; all others are dropped with `EINVAL`.
+    const PROTOCOL: u16;
+    /// Netfilter protocol family and hook that packets pass first, if the administrator has set
+    /// `net.netfilter.nf_hooks_lwtunnel`.
+    const HOOK: (u8, u32);
+
+    /// Creates the state of a new route. May sleep.
+    fn build(request: &Request<'_>) -> Result<Self>;
+
+    /// Returns the octets that the tunnel adds to a packet.
+    fn headroom(&self) -> u16;
+
+    /// Processes a packet.
+    fn input(&self, skb: OwnedSkBuff, bh: &BhDisabled) -> InputStatus;
+
+    /// Writes the attributes of the tunnel. Must not sleep.
+    fn fill(&self, msg: &mut Writer<'_>) -> Result;
+
+    /// Returns how many octets [`Encap::fill`] writes at most. Must not sleep.
+    fn size(&self) -> usize;
+
+    /// Whether two routes are duplicates as far as the tunnel goes. Must not sleep.
+    fn is_same(&self, other: &Self) -> bool;
+}
+
+/// The registration of a tunnel type.
+///
+/// # Invariants
+///
+/// The operations of `T` are registered.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::{
+///     net::{lwtunnel::*, nlattr::Writer, skbuff::OwnedSkBuff},
+///     prelude::*,
+///     softirq::BhDisabled,
+/// };
+///
+/// /// Drops everything.
+/// struct Discard;
+///
+/// # struct LocalModule;
+/// # impl kernel::ModuleMetadata for LocalModule {
+/// #     const NAME: &'static CStr = c"doctest";
+/// #     // SAFETY: The test is not a module.
+/// #     const THIS_MODULE: ThisModule = unsafe { ThisModule::from_ptr(core::ptr::null_mut()) };
+/// # }
+/// #[vtable]
+/// impl Encap for Discard {
+///     # type OwnerModule = LocalModule;
+///     const TYPE: u16 = kernel::bindings::lwtunnel_encap_types_LWTUNNEL_ENCAP_ILA as u16;
+///     const PROTOCOL: u16 = 0x86dd;
+///     const HOOK: (u8, u32) = (10, 1);
+///
+///     fn build(_request: &Request<'_>) -> Result<Self> {
+///         Ok(Self)
+///     }
+///     fn headroom(&self) -> u16 {
+///         0
+///     }
+///     fn input(&self, skb: OwnedSkBuff, _bh: &BhDisabled) -> InputStatus {
+///         drop(skb);
+///         EINVAL.into()
+///     }
+///     fn fill(&self, _msg: &mut Writer<'_>) -> Result {
+///         Ok(())
+///     }
+///     fn size(&self) -> usize {
+///         0
+///     }
+///     fn is_same(&self, _other: &Self) -> bool {
+///         true
+///     }
+/// }
+///
+/// let registration = Registration::<Discard>::new()?;
+/// // A type has one owner at a time.
+/// assert_eq!(Registration::<Discard>::new().err(), Some(EEXIST));
+/// drop(registration);
+/// drop(Registration::<Discard>::new()?);
+/// # Ok::<(), Error>(())
+/// ```
+pub struct Registration<T: Encap>(PhantomData<T>);
+
+impl<T: Encap> Registration<T> {
+    /// Registers the tunnel type of `T`; fails with `EEXIST` if another owner has it.
+    pub fn new() -> Result<Self> {
+        // SAFETY: The operations are static, and module references keep them while a state exists.
+        let status = unsafe { bindings::lwtunnel_encap_add_ops(&T::OPS, T::TYPE.into()) };
+
+        match status {
+            // INVARIANT: They were registered.
+            0 => Ok(Self(PhantomData)),
+            -1 => Err(EEXIST),
+            errno => to_result(errno).and(Err(EINVAL)),
+        }
+    }
+}
+
+impl<T: Encap> Drop for Registration<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the operations are registered. The function waits until no
+        // packet uses them.
+        unsafe { bindings::lwtunnel_encap_del_ops(&T::OPS, T::TYPE.into()) };
+    }
+}
+
+/// The functions that C calls, for each implementation of [`Encap`].
+trait Ops: Encap {
+    /// The table of them.
+    const OPS: bindings::lwtunnel_encap_ops = bindings::lwtunnel_encap_ops {
+        build_state: Some(build_state::<Self>),
+        destroy_state: Some(destroy_state::<Self>),
+        output: None,
+        input: Some(input::<Self>),
+        fill_encap: Some(fill_encap::<Self>),
+        get_encap_size: Some(get_encap_size::<Self>),
+        cmp_encap: Some(cmp_encap::<Self>),
+        xmit: None,
+        owner: this_module::<Self::OwnerModule>().as_ptr(),
+    };
+}
+
+impl<T: Encap> Ops for T {}
+
+/// Returns where the state of a tunnel is.
+///
+/// # Safety
+///
+/// `lws` must point to a `lwtunnel_state` that was allocated for a `T`.
+#[inline]
+unsafe fn state_ptr<T: Encap>(lws: *mut bindings::lwtunnel_state) -> *mut T {
+    const {
+        // `lwtunnel_state_alloc()` aligns to the pointers that `lwtunnel_state` holds.
+        assert!(align_of::<T>() <= align_of::<bindings::lwtunnel_state>());
+        assert!(core::mem::offset_of!(bindings::lwtunnel_state, data) % align_of::<T>() == 0);
+    }
+    // SAFETY: By the safety requirement.
+    unsafe { (&raw mut (*lws).data).cast() }
+}
+
+/// Borrows the state of a tunnel.
+///
+/// # Safety
+///
+/// `lws` must point to a `lwtunnel_state` that [`build_state`] made for `T` and that lives for all
+/// of `'a`.
+#[inline]
+unsafe fn state<'a, T: Encap>(lws: *mut bindings::lwtunnel_state) -> &'a T {
+    // SAFETY: By the safety requirement; `build_state()` initialized the state.
+    unsafe { &*state_ptr::<T>(lws) }
+}
+
+/// # Safety
+///
+/// All pointers must be valid, `extack` may be null, and `ts` is written.
+unsafe extern "C" fn build_state<T: Encap>(
+    _net: *mut bindings::net,
+    nla: *mut bindings::nlattr,
+    family: c_uint,
+    _cfg: *const c_void,
+    ts: *mut *mut bindings::lwtunnel_state,
+    extack: *mut bindings::netlink_ext_ack,
+) -> c_int {
+    let request = Request {
+        // SAFETY: `nla` is valid for the time of this call.
+        attrs: unsafe { Attr::from_raw(nla) },
+        is_ipv6: family == bindings::AF_INET6,
+        // SAFETY: `extack` is null or valid for the time of this call.
+        extack: unsafe { ExtAck::from_raw(extack) },
+    };
+
+    from_result(|| {
+        let built = T::build(&request)?;
+        // SAFETY: The function takes any size.
+        let lws = unsafe { bindings::lwtunnel_state_alloc(size_of::<T>() as c_int) };
+
+        if lws.is_null() {
+            return Err(ENOMEM);
+        }
+        // SAFETY: `lws` was just allocated and nobody else knows of it.
+        unsafe {
+            (*lws).type_ = T::TYPE;
+            (*lws).flags = bindings::LWTUNNEL_STATE_INPUT_REDIRECT;
+            (*lws).headroom = built.headroom();
+        }
+        // SAFETY: As above; there is room for a `T` behind the header.
+        unsafe { state_ptr::<T>(lws).write(built) };
+        // SAFETY: `ts` is valid for writing.
+        unsafe { ts.write(lws) };
+        Ok(0)
+    })
+}
+
+/// # Safety
+///
+/// `lws` must be from [`build_state`] of `T` and must not be used any more.
+unsafe extern "C" fn destroy_state<T: Encap>(lws: *mut bindings::lwtunnel_state) {
+    // SAFETY: By the safety requirement the state is initialized and dropped once.
+    unsafe { ptr::drop_in_place(state_ptr::<T>(lws)) };
+}
+
+/// # Safety
+///
+/// `skb` must be valid, be given to this function, have a route whose tunnel is from
+/// [`build_state`] of `T`, and bottom halves must be off.
+#[inline]
+unsafe extern "C" fn input<T: Encap>(skb: *mut bindings::sk_buff) -> c_int {
+    // SAFETY: By the safety requirement.
+    let packet = unsafe { OwnedSkBuff::from_raw(skb) };
+
+    if packet.protocol() != T::PROTOCOL {
+        return EINVAL.to_errno();
+    }
+    // SAFETY: The function reads a static key.
+    if unsafe { bindings::lwtunnel_nf_hooks_enabled() } {
+        return hook::<T>(packet);
+    }
+    // SAFETY: By the safety requirement.
+    unsafe { deliver::<T>(packet) }
+}
+
+/// Lets netfilter look at the packet first, which may drop it, keep it or come back later.
+#[cold]
+fn hook<T: Encap>(packet: OwnedSkBuff) -> c_int {
+    let (family, hook) = T::HOOK;
+    let skb = packet.into_raw();
+
+    // SAFETY: The packet is valid and given to the function, and so are its device and the
+    // namespace of that. `deliver_hooked()` gets the packet with the route that it has now.
+    let status = unsafe {
+        let dev = bindings::skb_get_dev(skb);
+
+        bindings::NF_HOOK(
+            family,
+            hook,
+            bindings::dev_net(dev),
+            ptr::null_mut(),
+            skb,
+            dev,
+            ptr::null_mut(),
+            Some(deliver_hooked::<T>),
+        )
+    };
+    InputStatus::new(status).0
+}
+
+/// # Safety
+///
+/// As [`input`].
+unsafe extern "C" fn deliver_hooked<T: Encap>(
+    _net: *mut bindings::net,
+    _sk: *mut bindings::sock,
+    skb: *mut bindings::sk_buff,
+) -> c_int {
+    // SAFETY: By the safety requirement.
+    unsafe { deliver::<T>(OwnedSkBuff::from_raw(skb)) }
+}
+
+/// Gives the packet to the tunnel of its route.
+///
+/// # Safety
+///
+/// The packet must have a route whose tunnel is from [`build_state`] of `T`, and bottom halves must
+/// be off.
+#[inline]
+unsafe fn deliver<T: Encap>(packet: OwnedSkBuff) -> c_int {
+    // SAFETY: By the safety requirement.
+    let bh = unsafe { BhDisabled::assume() };
+    // SAFETY: By the safety requirement the packet has a route with a tunnel.
+    let lws = unsafe { (*bindings::skb_dst(packet.as_raw())).lwtstate };
+    // SAFETY: The tunnel is from `build_state()` of `T`. Its last reference goes in an RCU callback,
+    // so it outlives this section with bottom halves off, even when the packet is gone.
+    let state = unsafe { state::<T>(lws) };
+
+    state.input(packet, bh).0
+}
+
+/// # Safety
+///
+/// `skb` must be a valid message that nobody else uses; `lws` must be from [`build_state`] of `T`.
+unsafe extern "C" fn fill_encap<T: Encap>(
+    skb: *mut bindings::sk_buff,
+    lws: *mut bindings::lwtunnel_state,
+) -> c_int {
+    // SAFETY: By the safety requirement.
+    let msg = unsafe { SkBuff::from_raw(skb) };
+    // SAFETY: By the safety requirement.
+    let state = unsafe { state::<T>(lws) };
+
+    from_result(|| state.fill(&mut Writer::new(msg)).map(|()| 0))
+}
+
+/// # Safety
+///
+/// `lws` must be from [`build_state`] of `T`.
+unsafe extern "C" fn get_encap_size<T: Encap>(lws: *mut bindings::lwtunnel_state) -> c_int {
+    // SAFETY: By the safety requirement.
+    let state = unsafe { state::<T>(lws) };
+
+    c_int::try_from(state.size()).unwrap_or(c_int::MAX)
+}
+
+/// # Safety
+///
+/// Both must be from [`build_state`] of `T`.
+unsafe extern "C" fn cmp_encap<T: Encap>(
+    a: *mut bindings::lwtunnel_state,
+    b: *mut bindings::lwtunnel_state,
+) -> c_int {
+    // SAFETY: By the safety requirement.
+    let (a, b) = unsafe { (state::<T>(a), state::<T>(b)) };
+
+    (!a.is_same(b)).into()
+}

@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Packets.
+//!
+//! A packet is used as [`Pin<&mut SkBuff>`](SkBuff) by code that works on it and as [`OwnedSkBuff`]
+//! by code that decides where it goes. Methods that may move its data take `Pin<&mut SkBuff>`, so
+//! that no slice into the old data survives the call.
+//!
+//! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
+
+use crate::{
+    alloc::{AllocError, Flags},
+    bindings,
+    error::to_result,
+    net::{
+        device::NetDevice,
+        dst::DstEntry, //
+    },
+    prelude::*,
+    softirq::BhDisabled,
+    sync::aref::ARef,
+    types::Opaque, //
+};
+use core::{
+    mem::ManuallyDrop,
+    ptr,
+    ptr::NonNull,
+    slice, //
+};
+
+/// The longest piece that [`SkBuff::insert_zeroed`] inserts, in octets.
+pub const MAX_INSERT: u32 = 0xffff;
+
+/// Why a packet is dropped, `enum skb_drop_reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DropReason(bindings::skb_drop_reason);
+
+impl DropReason {
+    /// No reason is given.
+    pub const NOT_SPECIFIED: Self =
+        Self(bindings::skb_drop_reason_SKB_DROP_REASON_NOT_SPECIFIED);
+    /// Memory could not be allocated.
+    pub const NOMEM: Self = Self(bindings::skb_drop_reason_SKB_DROP_REASON_NOMEM);
+}
+
+/// A packet, `struct sk_buff`.
+///
+/// All offsets are in octets from the first octet of the data.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::net::skbuff::OwnedSkBuff;
+///
+/// let mut skb = OwnedSkBuff::with_data(&[1, 2, 3, 4], 64, GFP_KERNEL)?;
+///
+/// skb.as_mut().insert_zeroed(2, 3)?;
+/// assert_eq!(skb.data(), [1, 2, 0, 0, 0, 3, 4]);
+///
+/// skb.as_mut().ensure_writable(7)?[6] = 9;
+/// skb.as_mut().remove(1, 4)?;
+/// assert_eq!(skb.data(), [1, 3, 9]);
+///
+/// assert_eq!(skb.as_mut().may_pull(4).err(), Some(ENOMEM));
+/// # Ok::<(), Error>(())
+/// ```
+#[repr(transparent)]
+pub struct SkBuff(Opaque<bindings::sk_buff>);
+
+impl SkBuff {
+    /// Borrows a packet from C.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` must point to a packet that is valid, and that nobody else uses, for the whole of
+    /// `'a`.
+    #[inline]
+    pub unsafe fn from_raw<'a>(ptr: *mut bindings::sk_buff) -> Pin<&'a mut Self> {
+        // SAFETY: By the safety requirement; the cast is right because of `repr(transparent)`. A
+        // packet is never moved.
+        unsafe { Pin::new_unchecked(&mut *ptr.cast::<Self>()) }
+    }
+
+    /// Returns the C object.
+    #[inline]
+    pub fn as_raw(&self) -> *mut bindings::sk_buff {
+        self.0.get()
+    }
+
+    /// Returns the length of the packet in octets, with what is not in the linear part.
+    #[inline]
+    #[expect(clippy::len_without_is_empty)]
+    pub fn len(&self) -> u32 {
+        // SAFETY: The packet is valid.
+        unsafe { (*self.as_raw()).len }
+    }
+
+    /// Returns the linear part of the data.
+    #[inline]
+    pub fn data(&self) -> &[u8] {
+        let skb = self.as_raw();
+        // SAFETY: The packet is valid.
+        let len = unsafe { bindings::skb_headlen(skb) };
+
+        // SAFETY: The first `skb_headlen()` octets from `data` are initialized. They change or move
+        // only by methods that take `Pin<&mut Self>`, which the borrow of `self` rules out.
+        unsafe { slice::from_raw_parts((*skb).data, len as usize) }
+    }
+
+    /// Returns the linear part of the data as far as `len` for writing.
+    ///
+    /// # Safety
+    ///
+    /// `len` octets must be linear and not be shared with another packet.
+    #[inline]
+    unsafe fn data_mut(self: Pin<&mut Self>, len: usize) -> &mut [u8] {
+        // SAFETY: By the safety requirement; `self` is borrowed exclusively.
+        unsafe { slice::from_raw_parts_mut((*self.as_raw()).data, len) }
+    }
+
+    /// Makes the first `len` octets linear and returns them.
+    ///
+    /// Fails with `ENOMEM` if the packet is shorter or memory is short.
+    #[inline]
+    pub fn may_pull(self: Pin<&mut Self>, len: u32) -> Result<&[u8]> {
+        // SAFETY: The packet is valid and borrowed exclusively.
+        if !unsafe { bindings::pskb_may_pull(self.as_raw(), len) } {
+            return Err(ENOMEM);
+        }
+        self.into_ref().get_ref().data().get(..len as usize).ok_or(ENOMEM)
+    }
+
+    /// Makes the first `len` octets linear and private to this packet, and returns them.
+    ///
+    /// Fails with `ENOMEM` if the packet is shorter or memory is short.
+    #[inline]
+    pub fn ensure_writable(self: Pin<&mut Self>, len: u32) -> Result<&mut [u8]> {
+        if len > self.len() {
+            return Err(ENOMEM);
+        }
+        // SAFETY: The packet is valid and borrowed exclusively.
+        to_result(unsafe { bindings::skb_ensure_writable(self.as_raw(), len) })?;
+
+        // SAFETY: `skb_ensure_writable()` has just made these octets linear and private.
+        Ok(unsafe { self.data_mut(len as usize) })
+    }
+
+    /// Inserts `len` zero octets before the octet at `offset`.
+    ///
+    /// Headers before that place keep their distance to the start of the data, headers behind it
+    /// keep theirs to the end. Fails with `EINVAL` if `offset` is not in the linear part or `len`
+    /// is greater than [`MAX_INSERT`], and with `ENOMEM` if memory is short.
+    pub fn insert_zeroed(mut self: Pin<&mut Self>, offset: u32, len: u32) -> Result {
+        let end = offset.checked_add(len).ok_or(EINVAL)? as usize;
+
+        if len > MAX_INSERT || offset as usize > self.data().len() {
+            return Err(EINVAL);
+        }
+        // SAFETY: The packet is valid and borrowed exclusively. `len` is far from where the sum of
+        // headroom and alignment overflows.
+        to_result(unsafe { bindings::skb_cow_head(self.as_raw(), len) })?;
+
+        let headers = HeaderOffsets::read(&self);
+        // SAFETY: `skb_cow_head()` made room for `len` octets in front of the data.
+        unsafe { bindings::skb_push(self.as_raw(), len) };
+
+        // SAFETY: The linear part starts `len` octets earlier now, so it is at least `end` octets
+        // long, and `skb_cow_head()` made the headers private.
+        let data = unsafe { self.as_mut().data_mut(end) };
+        data.copy_within(len as usize.., 0);
+        data.split_at_mut(offset as usize).1.fill(0);
+
+        headers.map(|at| if at <= i64::from(offset) { at } else { at + i64::from(len) }).write(self);
+        Ok(())
+    }
+
+    /// Removes the `len` octets from `offset` on.
+    ///
+    /// Fails with `ENOMEM` if the packet is shorter or memory is short.
+    pub fn remove(mut self: Pin<&mut Self>, offset: u32, len: u32) -> Result {
+        let end = offset.checked_add(len).ok_or(ENOMEM)?;
+
+        self.as_mut().ensure_writable(end)?;
+        let headers = HeaderOffsets::read(&self);
+        let skb = self.as_raw();
+        // SAFETY: The packet is valid.
+        let old = unsafe { (*skb).data };
+
+        // SAFETY: `ensure_writable()` made at least `len` octets linear.
+        unsafe { bindings::skb_pull(skb, len) };
+        // SAFETY: The `len` octets from `offset` on are linear and not overwritten yet.
+        unsafe { bindings::skb_postpull_rcsum(skb, old.add(offset as usize).cast(), len) };
+        // SAFETY: Both ranges are inside the `end` octets that `ensure_writable()` made linear and
+        // private.
+        unsafe { ptr::copy(old, old.add(len as usize), offset as usize) };
+
+        headers.map(|at| if at <= i64::from(offset) { at } else { at - i64::from(len) }).write(self);
+        Ok(())
+    }
+
+    /// Cuts the first `len` octets off, keeping a checksum of the packet up to date.
+    ///
+    /// Fails with `ENOMEM` if the packet is shorter or memory is short.
+    pub fn pull_rcsum(mut self: Pin<&mut Self>, len: u32) -> Result {
+        self.as_mut().may_pull(len)?;
+        let skb = self.as_raw();
+        // SAFETY: The packet is valid.
+        let old = unsafe { (*skb).data };
+
+        // SAFETY: `may_pull()` made `len` octets linear.
+        unsafe { bindings::skb_pull(skb, len) };
+        // SAFETY: The octets that were cut off are still in the buffer.
+        unsafe { bindings::skb_postpull_rcsum(skb, old.cast(), len) };
+        Ok(())
+    }
+
+    /// Lets the network header start at `offset`.
+    #[inline]
+    pub fn set_network_header(self: Pin<&mut Self>, offset: u16) {
+        // SAFETY: The packet is valid and borrowed exclusively.
+        unsafe { bindings::skb_set_network_header(self.as_raw(), offset.into()) };
+    }
+
+    /// Lets the transport header start at `offset`.
+    #[inline]
+    pub fn set_transport_header(self: Pin<&mut Self>, offset: u16) {
+        // SAFETY: The packet is valid and borrowed exclusively.
+        unsafe { bindings::skb_set_transport_header(self.as_raw(), offset.into()) };
+    }
+
+    /// Runs `f` with the transport header at `offset`, then puts it back.
+    #[inline]
+    pub fn with_transport_header<R>(
+        mut self: Pin<&mut Self>,
+        offset: u16,
+        f: impl FnOnce(Pin<&mut Self>) -> R,
+    ) -> R {
+        // SAFETY: The packet is valid.
+        let old = unsafe { bindings::skb_transport_offset(self.as_raw()) };
+
+        self.as_mut().set_transport_header(offset);
+        let result = f(self.as_mut());
+        // SAFETY: The packet is valid and borrowed exclusively.
+        unsafe { bindings::skb_set_transport_header(self.as_raw(), old) };
+        result
+    }
+
+    /// Says that the packet is encapsulated in headers that are about to be pushed.
+    pub fn set_encapsulated(self: Pin<&mut Self>) {
+        // SAFETY: The packet is valid and borrowed exclusively.
+        unsafe { bindings::skb_reset_inner_headers(self.as_raw()) };
+        // SAFETY: As above.
+        unsafe { bindings::skb_set_encapsulation(self.as_raw(), true) };
+    }
+
+    /// Says that the packet is not encapsulated any more.
+    pub fn set_decapsulated(self: Pin<&mut Self>) {
+        // SAFETY: The packet is valid and borrowed exclusively.
+        unsafe { bindings::skb_set_encapsulation(self.as_raw(), false) };
+    }
+
+    /// Returns the EtherType.
+    #[inline]
+    pub fn protocol(&self) -> u16 {
+        // SAFETY: The packet is valid.
+        u16::from_be(unsafe { bindings::skb_get_protocol(self.as_raw()) })
+    }
+
+    /// Returns the mark that routing rules may look at.
+    #[inline]
+    pub fn mark(&self) -> u32 {
+        // SAFETY: The packet is valid.
+        unsafe { bindings::skb_get_mark(self.as_raw()) }
+    }
+
+    /// Returns the device that received the packet.
+    #[inline]
+    pub fn dev<'bh>(&self, _bh: &'bh BhDisabled) -> Option<&'bh NetDevice> {
+        // SAFETY: The packet is valid.
+        let dev = NonNull::new(unsafe { bindings::skb_get_dev(self.as_raw()) })?;
+
+        // SAFETY: A device lives for an RCU grace period after the last packet that it received was
+        // seen, and bottom halves are off for all of `'bh`.
+        Some(unsafe { NetDevice::from_raw(dev.as_ptr()) })
+    }
+
+    /// Returns the route of the packet.
+    #[inline]
+    pub fn dst(&self) -> Option<&DstEntry> {
+        // SAFETY: The packet is valid.
+        let dst = NonNull::new(unsafe { bindings::skb_dst(self.as_raw()) })?;
+
+        // SAFETY: The packet keeps its route alive, and only `set_dst()`, which takes
+        // `Pin<&mut Self>`, replaces it.
+        Some(unsafe { DstEntry::from_raw(dst.as_ptr()) })
+    }
+
+    /// Replaces the route of the packet.
+    #[inline]
+    pub fn set_dst(self: Pin<&mut Self>, dst: ARef<DstEntry>) {
+        // SAFETY: The packet is valid and borrowed exclusively.
+        unsafe { bindings::skb_dst_drop(self.as_raw()) };
+        // SAFETY: As above; the reference that `dst` owns goes to the packet.
+        unsafe { bindings::skb_dst_set(self.as_raw(), ARef::into_raw(dst).as_ptr().cast()) };
+    }
+}
+
+/// Where the headers of a packet start, `None` where that was not set.
+struct HeaderOffsets {
+    mac: Option<i64>,
+    network: i64,
+    transport: Option<i64>,
+}
+
+impl HeaderOffsets {
+    fn read(skb: &SkBuff) -> Self {
+        let skb = skb.as_raw();
+
+        Self {
+            // SAFETY: The packet is valid.
+            mac: unsafe { bindings::skb_mac_header_was_set(skb) }
+                // SAFETY: As above.
+                .then(|| unsafe { bindings::skb_mac_offset(skb) }.into()),
+            // SAFETY: As above.
+            network: unsafe { bindings::skb_network_offset(skb) }.into(),
+            // SAFETY: As above.
+            transport: unsafe { bindings::skb_transport_header_was_set(skb) }
+                // SAFETY: As above.
+                .then(|| unsafe { bindings::skb_transport_offset(skb) }.into()),
+        }
+    }
+
+    fn map(self, f: impl Fn(i64) -> i64) -> Self {
+        Self {
+            mac: self.mac.map(&f),
+            network: f(self.network),
+            transport: self.transport.map(&f),
+        }
+    }
+
+    fn write(self, skb: Pin<&mut SkBuff>) {
+        let skb = skb.as_raw();
+
+        if let Some(at) = self.mac {
+            // SAFETY: The packet is valid and borrowed exclusively.
+            unsafe { bindings::skb_set_mac_header(skb, at as c_int) };
+        }
+        // SAFETY: As above.
+        unsafe { bindings::skb_set_network_header(skb, self.network as c_int) };
+        if let Some(at) = self.transport {
+            // SAFETY: As above.
+            unsafe { bindings::skb_set_transport_header(skb, at as c_int) };
+        }
+    }
+}
+
+/// A packet that the holder owns, and frees unless it hands it on.
+///
+/// # Invariants
+///
+/// The pointer is valid, and nobody else uses the packet.
+pub struct OwnedSkBuff(NonNull<SkBuff>);
+
+impl OwnedSkBuff {
+    /// Takes over a packet from C.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` must point to a valid packet that the caller owns and does not use any more.
+    #[inline]
+    pub unsafe fn from_raw(ptr: *mut bindings::sk_buff) -> Self {
+        // SAFETY: By the safety requirement the pointer is valid, so not null.
+        // INVARIANT: By the safety requirement.
+        Self(unsafe { NonNull::new_unchecked(ptr.cast()) })
+    }
+
+    /// Allocates a packet that holds `data` and has `headroom` octets in front of it.
+    pub fn with_data(data: &[u8], headroom: u16, flags: Flags) -> Result<Self, AllocError> {
+        let len = u32::try_from(data.len()).map_err(|_| AllocError)?;
+        let size = len.checked_add(headroom.into()).ok_or(AllocError)?;
+        let mut skb = Self::with_room(size, flags)?;
+
+        // SAFETY: The packet is empty and has `size` octets of room.
+        unsafe { bindings::skb_reserve(skb.as_raw(), headroom.into()) };
+        // SAFETY: There is room for `len` octets behind the headroom.
+        let tail = unsafe { bindings::skb_put(skb.as_raw(), len) };
+        // SAFETY: `tail` is valid for `len` octets, and nobody else knows of the packet yet.
+        unsafe { ptr::copy_nonoverlapping(data.as_ptr(), tail.cast(), data.len()) };
+        skb.as_mut().set_network_header(0);
+        Ok(skb)
+    }
+
+    /// Allocates an empty packet with room for `size` octets of data, as messages have it.
+    pub fn with_room(size: u32, flags: Flags) -> Result<Self, AllocError> {
+        // SAFETY: The function takes any size and any flags.
+        let skb = NonNull::new(unsafe { bindings::alloc_skb(size, flags.as_raw()) });
+
+        // SAFETY: The packet is valid and owned by this function.
+        Ok(unsafe { Self::from_raw(skb.ok_or(AllocError)?.as_ptr()) })
+    }
+
+    /// Borrows the packet for work on it.
+    #[inline]
+    pub fn as_mut(&mut self) -> Pin<&mut SkBuff> {
+        // SAFETY: By the type invariant the packet is valid, and `self` is borrowed exclusively.
+        unsafe { SkBuff::from_raw(self.0.as_ptr().cast()) }
+    }
+
+    /// Gives the packet to C, which frees it.
+    #[inline]
+    pub fn into_raw(self) -> *mut bindings::sk_buff {
+        ManuallyDrop::new(self).0.as_ptr().cast()
+    }
+
+    /// Drops the packet for the given reason.
+    #[inline]
+    pub fn free(self, reason: DropReason) {
+        // SAFETY: By the type invariant the packet is valid and owned.
+        unsafe { bindings::kfree_skb_reason(self.into_raw(), reason.0) };
+    }
+
+    /// Hands the packet to its route for input, and returns what that returned: 0, a negative
+    /// error number or a `NET_XMIT_` code. Without a route the packet is dropped.
+    #[inline]
+    pub fn dst_input(self, _bh: &BhDisabled) -> c_int {
+        if self.dst().is_none() {
+            self.free(DropReason::NOT_SPECIFIED);
+            return EINVAL.to_errno();
+        }
+        // SAFETY: By the type invariant the packet is valid and owned; it has a route.
+        unsafe { bindings::dst_input(self.into_raw()) }
+    }
+}
+
+impl core::ops::Deref for OwnedSkBuff {
+    type Target = SkBuff;
+
+    #[inline]
+    fn deref(&self) -> &SkBuff {
+        // SAFETY: By the type invariant the packet is valid and nobody else uses it.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for OwnedSkBuff {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the packet is valid and owned.
+        unsafe {
+            bindings::kfree_skb_reason(self.0.as_ptr().cast(), DropReason::NOT_SPECIFIED.0)
+        };
+    }
+}
