@@ -18,6 +18,7 @@
 DEFINE_PER_CPU(struct seg6_bpf_srh_state, seg6_bpf_srh_states) = {
 	.bh_lock	= INIT_LOCAL_LOCK(bh_lock),
 };
+
 EXPORT_PER_CPU_SYMBOL_GPL(seg6_bpf_srh_states);
 
 static int seg6_bpf_no_store_bytes(struct sk_buff *skb, u32 offset, const void *from, u32 len)

@@ -73,9 +73,14 @@ impl Edit {
 
     /// Returns where the TLVs start in the packet.
     fn tlvs_start(self, skb: &SkBuff) -> Result<u32> {
-        let last_entry = self.octets(skb).and_then(|srh| srh.get(srh::LAST_ENTRY)).ok_or(EINVAL)?;
+        let last_entry = self
+            .octets(skb)
+            .and_then(|srh| srh.get(srh::LAST_ENTRY))
+            .ok_or(EINVAL)?;
 
-        Ok(self.offset.saturating_add(srh::tlvs_offset(*last_entry) as u32))
+        Ok(self
+            .offset
+            .saturating_add(srh::tlvs_offset(*last_entry) as u32))
     }
 
     /// Brings the header length up to date and validates the SRH, unless nothing was changed.
@@ -89,11 +94,8 @@ impl Edit {
             return Err(EBADMSG);
         }
         let hdr_len = self.len.checked_sub(8).ok_or(EBADMSG)? / 8;
-        let octets = skb
-            .ensure_writable(self.end())
-            .map_err(|_| EBADMSG)?
-            .get_mut(self.offset as usize..)
-            .ok_or(EBADMSG)?;
+        let data = skb.ensure_writable(self.end()).map_err(|_| EBADMSG)?;
+        let octets = data.get_mut(self.offset as usize..).ok_or(EBADMSG)?;
 
         *octets.get_mut(srh::HDR_LEN).ok_or(EBADMSG)? =
             u8::try_from(hdr_len).map_err(|_| EBADMSG)?;
@@ -199,7 +201,8 @@ impl<'a> SrhStateGuard<'a> {
     /// Ends the edit; the packet is to be dropped if its SRH is not valid any more.
     #[inline]
     pub(crate) fn finish(self, skb: Pin<&mut SkBuff>) -> Result<(), Discard> {
-        self.0.validate(skb).map(|_| ()).map_err(|_| Discard::INVALID)
+        self.0.validate(skb)?;
+        Ok(())
     }
 }
 
@@ -214,8 +217,8 @@ impl Drop for SrhStateGuard<'_> {
 
 /// Writes to the flags, the tag or the TLVs of the SRH: `from` at `offset` of the packet.
 ///
-/// Fails with `EINVAL` if there is no SRH and with `EFAULT` if the place is another one or memory is
-/// short. Replaces `bpf_lwt_seg6_store_bytes()`.
+/// Fails with `EINVAL` if there is no SRH and with `EFAULT` if the place is another one or memory
+/// is short. Replaces `bpf_lwt_seg6_store_bytes()`.
 #[inline]
 pub(crate) fn store_bytes(
     state: &SrhState,
@@ -224,7 +227,9 @@ pub(crate) fn store_bytes(
     from: &[u8],
 ) -> Result {
     let mut edit = state.load(&skb).ok_or(EINVAL)?;
-    let end = u32::try_from(from.len()).ok().and_then(|len| offset.checked_add(len));
+    let end = u32::try_from(from.len())
+        .ok()
+        .and_then(|len| offset.checked_add(len));
     let end = end.ok_or(EFAULT)?;
     let fields = edit.offset + srh::FLAGS as u32..=edit.offset + srh::FIXED_LEN as u32;
 
@@ -236,14 +241,16 @@ pub(crate) fn store_bytes(
     state.store(&skb, Some(edit));
 
     let data = skb.as_mut().ensure_writable(end).map_err(|_| EFAULT)?;
-    data.get_mut(offset as usize..).ok_or(EFAULT)?.copy_from_slice(from);
+    data.get_mut(offset as usize..)
+        .ok_or(EFAULT)?
+        .copy_from_slice(from);
     Ok(())
 }
 
 /// Grows the TLVs by `delta` zero octets, or shrinks them, at `offset` of the packet.
 ///
-/// Fails with `EINVAL` if there is no SRH or if it, or the packet, would be longer than a header can
-/// say; with `EFAULT` if the place is not in the TLVs; and with `ENOMEM` if memory is short.
+/// Fails with `EINVAL` if there is no SRH or if it, or the packet, would be longer than a header
+/// can say; with `EFAULT` if the place is not in the TLVs; and with `ENOMEM` if memory is short.
 /// Replaces `bpf_lwt_seg6_adjust_srh()`.
 pub(crate) fn adjust_srh(
     state: &SrhState,
@@ -255,7 +262,9 @@ pub(crate) fn adjust_srh(
     let removed = if delta < 0 { delta.unsigned_abs() } else { 0 };
 
     if offset < edit.tlvs_start(&skb)?
-        || offset.checked_add(removed).is_none_or(|end| end > edit.end())
+        || offset
+            .checked_add(removed)
+            .is_none_or(|end| end > edit.end())
     {
         return Err(EFAULT);
     }
@@ -301,7 +310,9 @@ pub(crate) fn action(
     match action {
         uapi::SEG6_LOCAL_ACTION_END_X => {
             state.require_valid(skb.as_mut())?;
-            let next_hop = Some(Ipv6Addr::from(<[u8; 16]>::try_from(param).map_err(|_| EINVAL)?));
+            let next_hop = Some(Ipv6Addr::from(
+                <[u8; 16]>::try_from(param).map_err(|_| EINVAL)?,
+            ));
 
             Lookup {
                 next_hop,

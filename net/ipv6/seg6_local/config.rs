@@ -108,9 +108,7 @@ fn parse_required(
         uapi::SEG6_LOCAL_ACTION_END_T => Behavior::EndT(EndT {
             table: attrs.require(attr::TABLE)?.u32()?,
         }),
-        uapi::SEG6_LOCAL_ACTION_END_BPF => {
-            Behavior::EndBpf(parse_bpf(attrs.require(attr::BPF)?)?)
-        }
+        uapi::SEG6_LOCAL_ACTION_END_BPF => Behavior::EndBpf(parse_bpf(attrs.require(attr::BPF)?)?),
         action => return Err(refuse(action, extack)),
     })
 }
@@ -119,7 +117,11 @@ fn parse_required(
 fn refuse(action: u32, extack: Option<&ExtAck>) -> Error {
     macro_rules! msg {
         ($name:literal) => {
-            kernel::c_str!(concat!("Behavior ", $name, " is not implemented in Rust yet"))
+            kernel::c_str!(concat!(
+                "Behavior ",
+                $name,
+                " is not implemented in Rust yet"
+            ))
         };
     }
     let msg = match action {
@@ -301,15 +303,20 @@ pub(crate) fn size(sid: &Sid) -> usize {
 
     let (own, flavors) = match &sid.behavior {
         Behavior::End(end) => (0, end.flavors),
-        Behavior::EndX(end_x) => {
-            (total_size(16) + end_x.oif.map_or(0, |_| total_size(4)), end_x.flavors)
-        }
+        Behavior::EndX(end_x) => (
+            total_size(16) + end_x.oif.map_or(0, |_| total_size(4)),
+            end_x.flavors,
+        ),
         Behavior::EndT(_) => (total_size(4), None),
-        Behavior::EndBpf(_) => {
-            (total_size(4) + total_size(MAX_PROG_NAME as usize) + total_size(4), None)
-        }
+        Behavior::EndBpf(_) => (
+            total_size(4) + total_size(MAX_PROG_NAME as usize) + total_size(4),
+            None,
+        ),
     };
-    let counters = sid.counters.as_ref().map_or(0, |_| total_size(0) + 3 * COUNTER);
+    let counters = sid
+        .counters
+        .as_ref()
+        .map_or(0, |_| total_size(0) + 3 * COUNTER);
     let flavors = flavors.map_or(0, |flavors| {
         total_size(0) + total_size(4) + flavors.csid().map_or(0, |_| 2 * total_size(1))
     });

@@ -94,7 +94,15 @@ mod tests {
         for (block, node) in [(32, 16), (8, 8), (8, 120), (120, 8), (64, 64)] {
             assert!(Lengths::new(block, node).is_some());
         }
-        for (block, node) in [(0, 16), (32, 0), (33, 16), (32, 12), (128, 8), (64, 72), (255, 255)] {
+        for (block, node) in [
+            (0, 16),
+            (32, 0),
+            (33, 16),
+            (32, 12),
+            (128, 8),
+            (64, 72),
+            (255, 255),
+        ] {
             assert!(Lengths::new(block, node).is_none());
         }
         assert_eq!(Lengths::new(32, 16), Some(Lengths::default()));

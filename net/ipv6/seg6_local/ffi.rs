@@ -108,7 +108,12 @@ unsafe extern "C" fn store_bytes(
     // memory.
     let (call, from) = unsafe { (Call::new(skb), memory(from, len)) };
 
-    to_status(bpf::store_bytes(SrhState::this_cpu(call.bh), call.skb, offset, from))
+    to_status(bpf::store_bytes(
+        SrhState::this_cpu(call.bh),
+        call.skb,
+        offset,
+        from,
+    ))
 }
 
 /// # Safety
@@ -118,7 +123,12 @@ unsafe extern "C" fn adjust_srh(skb: *mut bindings::sk_buff, offset: u32, delta:
     // SAFETY: The program that called the helper runs on `skb`.
     let call = unsafe { Call::new(skb) };
 
-    to_status(bpf::adjust_srh(SrhState::this_cpu(call.bh), call.skb, offset, delta))
+    to_status(bpf::adjust_srh(
+        SrhState::this_cpu(call.bh),
+        call.skb,
+        offset,
+        delta,
+    ))
 }
 
 /// # Safety
@@ -134,7 +144,13 @@ unsafe extern "C" fn action(
     // memory.
     let (call, param) = unsafe { (Call::new(skb), memory(param, param_len)) };
 
-    to_status(bpf::action(SrhState::this_cpu(call.bh), call.skb, action, param, call.bh))
+    to_status(bpf::action(
+        SrhState::this_cpu(call.bh),
+        call.skb,
+        action,
+        param,
+        call.bh,
+    ))
 }
 
 /// # Safety

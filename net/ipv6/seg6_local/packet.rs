@@ -57,7 +57,9 @@ impl SrhSpan {
     /// Whether there is a valid SRH at this place.
     #[inline]
     pub(crate) fn is_valid(self, skb: &SkBuff) -> bool {
-        skb.data().get(self.range()).is_some_and(|srh| srh::is_valid(srh, Form::Reduced))
+        skb.data()
+            .get(self.range())
+            .is_some_and(|srh| srh::is_valid(srh, Form::Reduced))
     }
 
     /// Returns the number of segments left.
@@ -77,7 +79,7 @@ impl SrhSpan {
 
     /// Returns the SRH's place in the data of the packet.
     #[inline]
-    pub(crate) fn range(self) -> Range<usize> {
+    fn range(self) -> Range<usize> {
         usize::from(self.offset)..self.end() as usize
     }
 }
@@ -132,10 +134,12 @@ impl<'a> SrPacket<'a, Active> {
         // OVERFLOW: A 16-bit number and 4.
         let end = u32::from(self.srh.offset) + srh::SEGMENTS_LEFT as u32 + 1;
 
-        let data = self.skb.as_mut().ensure_writable(end).map_err(|_| Discard::NO_MEMORY)?;
+        let data = self.skb.as_mut().ensure_writable(end)?;
         let field = data.last_mut().ok_or(Discard::INVALID)?;
         *field = segments_left;
-        data.get_mut(DESTINATION).ok_or(Discard::INVALID)?.copy_from_slice(&segment);
+        data.get_mut(DESTINATION)
+            .ok_or(Discard::INVALID)?
+            .copy_from_slice(&segment);
 
         Ok(SrPacket {
             skb: self.skb,
@@ -163,19 +167,17 @@ impl<'a> SrPacket<'a, Advanced> {
     /// Removes the SRH.
     ///
     /// RFC 8986, Section 4.16.1, S14.1 to S14.4. Replaces `seg6_pop_srh()`.
-    pub(crate) fn pop_srh(self) -> Result<(), Discard> {
+    pub(crate) fn pop_srh(self) -> Result {
         let Self { mut skb, srh, .. } = self;
-        let range = srh.range();
+        let start = usize::from(srh.offset);
 
-        let data = skb.as_mut().ensure_writable(srh.end()).map_err(|_| Discard::INVALID)?;
-        let next_header = *data.get(range.start).ok_or(Discard::INVALID)?;
-        let field = srh::announcing_field(data, range.start).ok_or(Discard::INVALID)?;
-        *data.get_mut(field).ok_or(Discard::INVALID)? = next_header;
+        let data = skb.as_mut().ensure_writable(srh.end())?;
+        let next_header = *data.get(start).ok_or(EINVAL)?;
+        let field = srh::announcing_field(data, start).ok_or(EINVAL)?;
+        *data.get_mut(field).ok_or(EINVAL)? = next_header;
 
-        skb.as_mut()
-            .remove(srh.offset.into(), srh.len.into())
-            .map_err(|_| Discard::INVALID)?;
-        update_payload_length(skb).map_err(|_| Discard::INVALID)
+        skb.as_mut().remove(srh.offset.into(), srh.len.into())?;
+        update_payload_length(skb)
     }
 }
 
@@ -183,9 +185,14 @@ impl<'a> SrPacket<'a, Advanced> {
 ///
 /// A packet of more than 65575 octets gets the low 16 bits, as from C.
 pub(crate) fn update_payload_length(skb: Pin<&mut SkBuff>) -> Result {
-    let len = skb.len().checked_sub(ipv6::HEADER_LEN.into()).ok_or(EINVAL)?;
+    let len = skb
+        .len()
+        .checked_sub(ipv6::HEADER_LEN.into())
+        .ok_or(EINVAL)?;
     let data = skb.ensure_writable(ipv6::HEADER_LEN.into())?;
 
-    data.get_mut(PAYLOAD_LENGTH).ok_or(EINVAL)?.copy_from_slice(&(len as u16).to_be_bytes());
+    data.get_mut(PAYLOAD_LENGTH)
+        .ok_or(EINVAL)?
+        .copy_from_slice(&(len as u16).to_be_bytes());
     Ok(())
 }

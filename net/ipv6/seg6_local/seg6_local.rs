@@ -67,8 +67,8 @@ struct Seg6Local {
 }
 
 impl kernel::Module for Seg6Local {
-    fn init(_module: &'static ThisModule) -> Result<Self> {
-        let encap = Registration::new()?;
+    fn init(module: &'static ThisModule) -> Result<Self> {
+        let encap = Registration::new(module)?;
 
         Ok(Self {
             _helpers: ffi::Helpers::register(),
@@ -83,11 +83,13 @@ pub(crate) struct Sid {
     counters: Option<counters::Counters>,
 }
 
-#[vtable]
 impl Encap for Sid {
     const TYPE: u16 = uapi::lwtunnel_encap_types_LWTUNNEL_ENCAP_SEG6_LOCAL as u16;
     const PROTOCOL: u16 = uapi::ETH_P_IPV6 as u16;
-    const HOOK: (u8, u32) = (uapi::NFPROTO_IPV6 as u8, uapi::nf_inet_hooks_NF_INET_LOCAL_IN);
+    const HOOK: (u8, u32) = (
+        uapi::NFPROTO_IPV6 as u8,
+        uapi::nf_inet_hooks_NF_INET_LOCAL_IN,
+    );
 
     fn build(request: &Request<'_>) -> Result<Self> {
         config::parse(request)

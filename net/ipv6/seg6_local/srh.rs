@@ -82,7 +82,9 @@ pub(crate) fn is_valid(bytes: &[u8], form: Form) -> bool {
         && stated_len(fixed) == bytes.len()
         && u16::from(last_entry) < u16::from(hdr_len / 2)
         && u16::from(segments_left) <= most_left
-        && bytes.get(tlvs_offset(last_entry)..).is_some_and(tlvs_are_complete)
+        && bytes
+            .get(tlvs_offset(last_entry)..)
+            .is_some_and(tlvs_are_complete)
 }
 
 /// Whether `tlvs` is a sequence of TLVs without a rest.
@@ -184,7 +186,10 @@ mod tests {
     fn refuses_incomplete_tlvs() {
         // A value past the end, and a single octet that is no TLV.
         assert!(!is_valid(&srh::<48>(1, 1, &[6, 7]), Form::Full));
-        assert!(!is_valid(&srh::<48>(1, 1, &[6, 5, 0, 0, 0, 0, 0, 1]), Form::Full));
+        assert!(!is_valid(
+            &srh::<48>(1, 1, &[6, 5, 0, 0, 0, 0, 0, 1]),
+            Form::Full
+        ));
     }
 
     #[test]

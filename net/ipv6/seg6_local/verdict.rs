@@ -54,7 +54,7 @@ impl Discard {
     };
 
     /// The packet could not be made writable.
-    pub(crate) const NO_MEMORY: Self = Self {
+    const NO_MEMORY: Self = Self {
         errno: ENOMEM,
         reason: DropReason::NOMEM,
     };
@@ -64,5 +64,16 @@ impl Discard {
     pub(crate) fn execute(self, skb: OwnedSkBuff) -> InputStatus {
         skb.free(self.reason);
         self.errno.into()
+    }
+}
+
+impl From<Error> for Discard {
+    #[cold]
+    fn from(error: Error) -> Self {
+        if error == ENOMEM {
+            Self::NO_MEMORY
+        } else {
+            Self::INVALID
+        }
     }
 }

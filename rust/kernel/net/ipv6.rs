@@ -12,8 +12,8 @@ use crate::{
     error::to_result,
     net::{
         device::{
-            NetDevice,
             Namespace, //
+            NetDevice,
         },
         dst::DstEntry,
         skbuff::SkBuff, //
@@ -209,7 +209,13 @@ pub fn route_output(net: &Namespace, flow: Flow) -> ARef<DstEntry> {
 
     // SAFETY: The namespace is valid, and the function takes no socket. It returns a reference,
     // never null.
-    unsafe { own(bindings::ip6_route_output(net.as_raw(), ptr::null(), &mut fl6)) }
+    unsafe {
+        own(bindings::ip6_route_output(
+            net.as_raw(),
+            ptr::null(),
+            &mut fl6,
+        ))
+    }
 }
 
 /// Returns the route that discards packets with `EINVAL`.
@@ -257,7 +263,19 @@ pub fn push_srh(skb: Pin<&mut SkBuff>, srh: &[u8], proto: u8) -> Result {
     })
 }
 
+/// Whether `data` starts with an SRH whose lengths are right.
+#[cfg(CONFIG_IPV6_SEG6_HMAC)]
+#[inline]
+fn starts_with_srh(data: &[u8]) -> bool {
+    let srh = data
+        .get(1)
+        .and_then(|&hdr_len| data.get(..8 * (usize::from(hdr_len) + 1)));
+
+    srh.is_some_and(|srh| srh_flags(srh).is_ok())
+}
+
 /// Checks the lengths of an SRH and returns its flags.
+#[inline]
 fn srh_flags(srh: &[u8]) -> Result<u8> {
     let &[_, hdr_len, _, _, last_entry, flags, _, _] = srh.first_chunk().ok_or(EINVAL)?;
 
@@ -277,13 +295,7 @@ fn srh_flags(srh: &[u8]) -> Result<u8> {
 pub fn hmac_is_acceptable(mut skb: Pin<&mut SkBuff>, offset: u16) -> bool {
     #[cfg(CONFIG_IPV6_SEG6_HMAC)]
     {
-        let srh = skb.data().get(offset.into()..);
-        let Some(&[_, hdr_len, ..]) = srh.and_then(|srh| srh.first_chunk::<8>()) else {
-            return false;
-        };
-        let len = 8 * (usize::from(hdr_len) + 1);
-
-        if !srh.and_then(|srh| srh.get(..len)).is_some_and(|srh| srh_flags(srh).is_ok()) {
+        if !skb.data().get(offset.into()..).is_some_and(starts_with_srh) {
             return false;
         }
         skb.as_mut().with_transport_header(offset, |skb| {

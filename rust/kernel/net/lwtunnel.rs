@@ -10,11 +10,7 @@
 
 use crate::{
     bindings,
-    error::{
-        from_result,
-        to_result, //
-    },
-    module::this_module,
+    error::from_result,
     net::{
         nlattr::{
             Attr,
@@ -88,7 +84,6 @@ pub struct Request<'a> {
 }
 
 /// The state of a route that processes the packets that it receives.
-#[vtable]
 pub trait Encap: Sized + Send + Sync + 'static {
     /// Type of the tunnel, `LWTUNNEL_ENCAP_`.
     const TYPE: u16;
@@ -121,29 +116,20 @@ pub trait Encap: Sized + Send + Sync + 'static {
 ///
 /// # Invariants
 ///
-/// The operations of `T` are registered.
+/// The operations are registered.
 ///
 /// # Examples
 ///
 /// ```
 /// use kernel::{
 ///     net::{lwtunnel::*, nlattr::Writer, skbuff::OwnedSkBuff},
-///     prelude::*,
 ///     softirq::BhDisabled,
 /// };
 ///
 /// /// Drops everything.
 /// struct Discard;
 ///
-/// # struct LocalModule;
-/// # impl kernel::ModuleMetadata for LocalModule {
-/// #     const NAME: &'static CStr = c"doctest";
-/// #     // SAFETY: The test is not a module.
-/// #     const THIS_MODULE: ThisModule = unsafe { ThisModule::from_ptr(core::ptr::null_mut()) };
-/// # }
-/// #[vtable]
 /// impl Encap for Discard {
-///     # type OwnerModule = LocalModule;
 ///     const TYPE: u16 = kernel::bindings::lwtunnel_encap_types_LWTUNNEL_ENCAP_ILA as u16;
 ///     const PROTOCOL: u16 = 0x86dd;
 ///     const HOOK: (u8, u32) = (10, 1);
@@ -169,26 +155,56 @@ pub trait Encap: Sized + Send + Sync + 'static {
 ///     }
 /// }
 ///
-/// let registration = Registration::<Discard>::new()?;
+/// // SAFETY: The example is built in, so there is no module.
+/// static MODULE: ThisModule = unsafe { ThisModule::from_ptr(core::ptr::null_mut()) };
+///
+/// let registration = Registration::<Discard>::new(&MODULE)?;
 /// // A type has one owner at a time.
-/// assert_eq!(Registration::<Discard>::new().err(), Some(EEXIST));
+/// assert_eq!(Registration::<Discard>::new(&MODULE).err(), Some(EEXIST));
 /// drop(registration);
-/// drop(Registration::<Discard>::new()?);
+/// drop(Registration::<Discard>::new(&MODULE)?);
 /// # Ok::<(), Error>(())
 /// ```
-pub struct Registration<T: Encap>(PhantomData<T>);
+pub struct Registration<T: Encap> {
+    ops: KBox<bindings::lwtunnel_encap_ops>,
+    _encap: PhantomData<T>,
+}
+
+// SAFETY: The operations are functions, and the registration may be given up by any thread.
+unsafe impl<T: Encap> Send for Registration<T> {}
+// SAFETY: There is nothing to do with a shared registration.
+unsafe impl<T: Encap> Sync for Registration<T> {}
 
 impl<T: Encap> Registration<T> {
-    /// Registers the tunnel type of `T`; fails with `EEXIST` if another owner has it.
-    pub fn new() -> Result<Self> {
-        // SAFETY: The operations are static, and module references keep them while a state exists.
-        let status = unsafe { bindings::lwtunnel_encap_add_ops(&T::OPS, T::TYPE.into()) };
+    /// Registers the tunnel type of `T`, which `module` implements; fails with `EEXIST` if another
+    /// owner has the type.
+    pub fn new(module: &'static ThisModule) -> Result<Self> {
+        let ops = KBox::new(
+            bindings::lwtunnel_encap_ops {
+                build_state: Some(build_state::<T>),
+                destroy_state: Some(destroy_state::<T>),
+                output: None,
+                input: Some(input::<T>),
+                fill_encap: Some(fill_encap::<T>),
+                get_encap_size: Some(get_encap_size::<T>),
+                cmp_encap: Some(cmp_encap::<T>),
+                xmit: None,
+                owner: module.as_ptr(),
+            },
+            GFP_KERNEL,
+        )?;
+        // SAFETY: The operations stay where they are until `drop()` has unregistered them. Every
+        // state holds a reference to the module, so none outlives its operations.
+        let status = unsafe { bindings::lwtunnel_encap_add_ops(&*ops, T::TYPE.into()) };
 
         match status {
             // INVARIANT: They were registered.
-            0 => Ok(Self(PhantomData)),
+            0 => Ok(Self {
+                ops,
+                _encap: PhantomData,
+            }),
             -1 => Err(EEXIST),
-            errno => to_result(errno).and(Err(EINVAL)),
+            errno => Err(Error::from_errno(errno)),
         }
     }
 }
@@ -197,27 +213,9 @@ impl<T: Encap> Drop for Registration<T> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant the operations are registered. The function waits until no
         // packet uses them.
-        unsafe { bindings::lwtunnel_encap_del_ops(&T::OPS, T::TYPE.into()) };
+        unsafe { bindings::lwtunnel_encap_del_ops(&*self.ops, T::TYPE.into()) };
     }
 }
-
-/// The functions that C calls, for each implementation of [`Encap`].
-trait Ops: Encap {
-    /// The table of them.
-    const OPS: bindings::lwtunnel_encap_ops = bindings::lwtunnel_encap_ops {
-        build_state: Some(build_state::<Self>),
-        destroy_state: Some(destroy_state::<Self>),
-        output: None,
-        input: Some(input::<Self>),
-        fill_encap: Some(fill_encap::<Self>),
-        get_encap_size: Some(get_encap_size::<Self>),
-        cmp_encap: Some(cmp_encap::<Self>),
-        xmit: None,
-        owner: this_module::<Self::OwnerModule>().as_ptr(),
-    };
-}
-
-impl<T: Encap> Ops for T {}
 
 /// Returns where the state of a tunnel is.
 ///

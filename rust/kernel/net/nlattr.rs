@@ -49,10 +49,8 @@ impl Rule {
         let mut rule = Self::new(bindings::NLA_BINARY, 0);
 
         rule.0.validation_type = bindings::nla_policy_validation_NLA_VALIDATE_RANGE as u8;
-        rule.0.__bindgen_anon_1.__bindgen_anon_1 = bindings::nla_policy__bindgen_ty_1__bindgen_ty_1 {
-            min: len,
-            max: len,
-        };
+        rule.0.__bindgen_anon_1.__bindgen_anon_1 =
+            bindings::nla_policy__bindgen_ty_1__bindgen_ty_1 { min: len, max: len };
         rule
     }
 
@@ -172,8 +170,11 @@ impl Attr {
             )
         })?;
 
-        // SAFETY: The function stores null or pointers into the payload, which `self` keeps valid.
-        Ok(Attrs(table.map(|attr| unsafe { attr.cast::<Attr>().as_ref() })))
+        Ok(Attrs(table.map(|attr| {
+            // SAFETY: The function stores null or pointers into the payload, which `self` keeps
+            // valid.
+            unsafe { attr.cast::<Attr>().as_ref() }
+        })))
     }
 }
 
@@ -285,12 +286,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Appends a nest of the attributes that `f` writes; if `f` fails the nest is taken back.
-    pub fn nest(
-        &mut self,
-        ty: u16,
-        flag: NestFlag,
-        f: impl FnOnce(&mut Self) -> Result,
-    ) -> Result {
+    pub fn nest(&mut self, ty: u16, flag: NestFlag, f: impl FnOnce(&mut Self) -> Result) -> Result {
         let msg = self.0.as_raw();
         // SAFETY: The message is valid and borrowed exclusively.
         let start = unsafe {

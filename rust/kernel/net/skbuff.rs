@@ -37,8 +37,7 @@ pub struct DropReason(bindings::skb_drop_reason);
 
 impl DropReason {
     /// No reason is given.
-    pub const NOT_SPECIFIED: Self =
-        Self(bindings::skb_drop_reason_SKB_DROP_REASON_NOT_SPECIFIED);
+    pub const NOT_SPECIFIED: Self = Self(bindings::skb_drop_reason_SKB_DROP_REASON_NOT_SPECIFIED);
     /// Memory could not be allocated.
     pub const NOMEM: Self = Self(bindings::skb_drop_reason_SKB_DROP_REASON_NOMEM);
 }
@@ -127,7 +126,11 @@ impl SkBuff {
         if !unsafe { bindings::pskb_may_pull(self.as_raw(), len) } {
             return Err(ENOMEM);
         }
-        self.into_ref().get_ref().data().get(..len as usize).ok_or(ENOMEM)
+        self.into_ref()
+            .get_ref()
+            .data()
+            .get(..len as usize)
+            .ok_or(ENOMEM)
     }
 
     /// Makes the first `len` octets linear and private to this packet, and returns them.
@@ -170,7 +173,15 @@ impl SkBuff {
         data.copy_within(len as usize.., 0);
         data.split_at_mut(offset as usize).1.fill(0);
 
-        headers.map(|at| if at <= i64::from(offset) { at } else { at + i64::from(len) }).write(self);
+        headers
+            .map(|at| {
+                if at <= i64::from(offset) {
+                    at
+                } else {
+                    at + i64::from(len)
+                }
+            })
+            .write(self);
         Ok(())
     }
 
@@ -194,7 +205,15 @@ impl SkBuff {
         // private.
         unsafe { ptr::copy(old, old.add(len as usize), offset as usize) };
 
-        headers.map(|at| if at <= i64::from(offset) { at } else { at - i64::from(len) }).write(self);
+        headers
+            .map(|at| {
+                if at <= i64::from(offset) {
+                    at
+                } else {
+                    at - i64::from(len)
+                }
+            })
+            .write(self);
         Ok(())
     }
 
@@ -446,8 +465,6 @@ impl Drop for OwnedSkBuff {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: By the type invariant the packet is valid and owned.
-        unsafe {
-            bindings::kfree_skb_reason(self.0.as_ptr().cast(), DropReason::NOT_SPECIFIED.0)
-        };
+        unsafe { bindings::kfree_skb_reason(self.0.as_ptr().cast(), DropReason::NOT_SPECIFIED.0) };
     }
 }

@@ -112,7 +112,7 @@ fn endpoint(mut skb: Pin<&mut SkBuff>, flavors: Option<Flavors>) -> Result<(), D
 
     match fate {
         SrhFate::Keep => Ok(()),
-        SrhFate::Pop => packet.pop_srh(),
+        SrhFate::Pop => packet.pop_srh().map_err(|_| Discard::INVALID),
     }
 }
 
@@ -124,12 +124,16 @@ fn advance_csid(mut skb: Pin<&mut SkBuff>, flavors: Flavors) -> Result<bool, Dis
     let Some(lengths) = flavors.csid() else {
         return Ok(false);
     };
-    let container = skb.data().get(DESTINATION).and_then(|octets| octets.first_chunk());
+    let container = skb
+        .data()
+        .get(DESTINATION)
+        .and_then(|octets| octets.first_chunk());
     let Some(next) = container.and_then(|&container| lengths.advance(container)) else {
         return Ok(false);
     };
 
-    let data = skb.as_mut().ensure_writable(HEADER_LEN.into()).map_err(|_| Discard::NO_MEMORY)?;
-    data.get_mut(DESTINATION).ok_or(Discard::INVALID)?.copy_from_slice(&next);
+    let data = skb.as_mut().ensure_writable(HEADER_LEN.into())?;
+    let destination = data.get_mut(DESTINATION).ok_or(Discard::INVALID)?;
+    destination.copy_from_slice(&next);
     Ok(true)
 }
