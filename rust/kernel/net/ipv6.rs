@@ -44,6 +44,12 @@ fn to_in6_addr(addr: Ipv6Addr) -> bindings::in6_addr {
     raw
 }
 
+/// Whether the packet starts with its network header and has room for an IPv6 header, linear.
+#[inline]
+fn starts_with_header(skb: &SkBuff) -> bool {
+    skb.network_offset() == 0 && skb.data().len() >= HEADER_LEN.into()
+}
+
 /// Which routing headers [`find_header`] passes over.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Routing {
@@ -55,10 +61,9 @@ pub enum Routing {
 
 /// Returns the offset of the first header of type `proto`.
 ///
-/// Fails with `ENOENT` if there is none, and with `EBADMSG` if the chain of extension headers is
-/// malformed or longer than the limit.
-///
-/// Replaces no C function; wraps `ipv6_find_hdr()`.
+/// Fails with `ENOENT` if there is none, and with `EBADMSG` if the packet does not start with an IPv6
+/// header or the chain of extension headers is malformed or longer than the limit. Wraps
+/// `ipv6_find_hdr()`.
 ///
 /// # Examples
 ///
@@ -79,14 +84,17 @@ pub enum Routing {
 /// ```
 #[inline]
 pub fn find_header(skb: &SkBuff, proto: u8, routing: Routing) -> Result<u32> {
+    if !starts_with_header(skb) {
+        return Err(EBADMSG);
+    }
     let mut offset = 0;
     let mut flags = match routing {
         Routing::Any => 0,
         Routing::SegmentsLeft => bindings::IP6_FH_F_SKIP_RH as c_int,
     };
 
-    // SAFETY: The packet is valid and has a network header; the pointers are to locals, and the
-    // function takes a null pointer for the fragment offset.
+    // SAFETY: The packet is valid and starts with an IPv6 header; the pointers are to locals, and
+    // the function takes a null pointer for the fragment offset.
     let found = unsafe {
         bindings::ipv6_find_hdr(
             skb.as_raw(),
@@ -231,33 +239,35 @@ pub fn blackhole(net: &Namespace) -> ARef<DstEntry> {
 ///
 /// The first segment becomes the destination. `srh` must have a header length that says its length
 /// and a last entry that is inside, or else the function fails with `EINVAL`; so it does where the
-/// SRH asks for an HMAC and the packet has no route. The other errors are those of
-/// `seg6_do_srh_inline()`, which it calls: on them the packet may be incomplete.
+/// SRH asks for an HMAC and the packet has no route, or where the packet does not start with an IPv6
+/// header. The other errors are those of `seg6_do_srh_inline()`, which it calls: on them the packet
+/// may be incomplete.
 pub fn insert_srh(skb: Pin<&mut SkBuff>, srh: &[u8]) -> Result {
     let has_hmac = srh_flags(srh)? & bindings::SR6_FLAG1_HMAC as u8 != 0;
 
-    if has_hmac && skb.dst().is_none() {
+    if !starts_with_header(&skb) || (has_hmac && skb.dst().is_none()) {
         return Err(EINVAL);
     }
     // SAFETY: The packet is valid and borrowed exclusively. `srh_flags()` has checked all lengths
-    // that the function takes from `srh`, which it only reads, and the packet has a route if that
-    // is needed.
+    // that the function takes from `srh`, which it only reads, and the packet has what the function
+    // takes from it.
     to_result(unsafe { bindings::seg6_do_srh_inline(skb.as_raw(), srh.as_ptr().cast_mut().cast()) })
 }
 
 /// Pushes an IPv6 header and the SRH `srh` in front of a packet of protocol `proto`.
 ///
 /// The first segment becomes the destination. Fails with `EINVAL` if `srh` is not as
-/// [`insert_srh`] wants it or the packet has no route, from which the source address is taken. The
-/// other errors are those of `seg6_do_srh_encap()`, which it calls: on them the packet may be
+/// [`insert_srh`] wants it, if an IPv6 packet does not start with its header, or if the packet has no
+/// route, from which the source address is taken. The other errors are those of `seg6_do_srh_encap()`, which it calls: on them the packet may be
 /// incomplete.
 pub fn push_srh(skb: Pin<&mut SkBuff>, srh: &[u8], proto: u8) -> Result {
-    srh_flags(srh)?;
+    let is_ipv6 = u32::from(skb.protocol()) == bindings::ETH_P_IPV6;
 
-    if skb.dst().is_none() {
+    srh_flags(srh)?;
+    if skb.dst().is_none() || (is_ipv6 && !starts_with_header(&skb)) {
         return Err(EINVAL);
     }
-    // SAFETY: As in `insert_srh()`; the packet has a route.
+    // SAFETY: As in `insert_srh()`.
     to_result(unsafe {
         bindings::seg6_do_srh_encap(skb.as_raw(), srh.as_ptr().cast_mut().cast(), proto.into())
     })

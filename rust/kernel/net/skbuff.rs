@@ -233,6 +233,13 @@ impl SkBuff {
         Ok(())
     }
 
+    /// Returns the offset of the network header, which may be negative.
+    #[inline]
+    pub fn network_offset(&self) -> i32 {
+        // SAFETY: The packet is valid.
+        unsafe { bindings::skb_network_offset(self.as_raw()) }
+    }
+
     /// Lets the network header start at `offset`.
     #[inline]
     pub fn set_network_header(self: Pin<&mut Self>, offset: u16) {
@@ -333,15 +340,15 @@ struct HeaderOffsets {
 
 impl HeaderOffsets {
     fn read(skb: &SkBuff) -> Self {
+        let network = skb.network_offset().into();
         let skb = skb.as_raw();
 
         Self {
+            network,
             // SAFETY: The packet is valid.
             mac: unsafe { bindings::skb_mac_header_was_set(skb) }
                 // SAFETY: As above.
                 .then(|| unsafe { bindings::skb_mac_offset(skb) }.into()),
-            // SAFETY: As above.
-            network: unsafe { bindings::skb_network_offset(skb) }.into(),
             // SAFETY: As above.
             transport: unsafe { bindings::skb_transport_header_was_set(skb) }
                 // SAFETY: As above.
