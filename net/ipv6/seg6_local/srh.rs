@@ -99,8 +99,8 @@ fn tlvs_are_complete(mut tlvs: &[u8]) -> bool {
 }
 
 /// Returns the offset of the Next Header field that announces the header at `header`, where
-/// `bytes` starts with an IPv6 header; `None` if there is no such field or if a header in between
-/// must not stand before an SRH.
+/// `bytes` starts with an IPv6 header; `None` if the extension headers do not lead there, or by a
+/// fragment or authentication header that is not the last before it.
 ///
 /// Replaces the walk in `seg6_pop_srh()`.
 pub(crate) fn announcing_field(bytes: &[u8], header: usize) -> Option<usize> {
@@ -108,19 +108,27 @@ pub(crate) fn announcing_field(bytes: &[u8], header: usize) -> Option<usize> {
     const IPV6_LEN: usize = 40;
     const HOP_BY_HOP: u8 = 0;
     const ROUTING: u8 = 43;
+    const FRAGMENT: u8 = 44;
+    const AUTHENTICATION: u8 = 51;
     const DESTINATION: u8 = 60;
 
     let mut field = IPV6_NEXT_HEADER;
     let mut at = IPV6_LEN;
 
     while at < header {
-        let (&kind, &[_, len]) = (bytes.get(field)?, bytes.get(at..)?.first_chunk()?);
+        let kind = *bytes.get(field)?;
+        let &[_, len] = bytes.get(at..)?.first_chunk()?;
 
-        if !matches!(kind, HOP_BY_HOP | ROUTING | DESTINATION) {
+        field = at;
+        at = at.checked_add(match kind {
+            HOP_BY_HOP | ROUTING | DESTINATION => (usize::from(len) + 1) * 8,
+            FRAGMENT => 8,
+            AUTHENTICATION => (usize::from(len) + 2) * 4,
+            _ => return None,
+        })?;
+        if matches!(kind, FRAGMENT | AUTHENTICATION) && at != header {
             return None;
         }
-        field = at;
-        at = at.checked_add((usize::from(len) + 1) * 8)?;
     }
     (at == header && *bytes.get(field)? == ROUTING).then_some(field)
 }
@@ -204,9 +212,20 @@ mod tests {
         bytes[41] = 1;
         assert_eq!(announcing_field(&bytes, 56), Some(40));
         assert_eq!(announcing_field(&bytes, 48), None);
-        // Behind a fragment header.
+        // Behind a fragment header, which must be the last.
         bytes[6] = 44;
+        assert_eq!(announcing_field(&bytes, 48), Some(40));
+        bytes[40] = 60;
+        bytes[48] = 43;
         assert_eq!(announcing_field(&bytes, 56), None);
+        // Behind an authentication header of 12 octets.
+        bytes[6] = 51;
+        bytes[40] = 43;
+        bytes[41] = 1;
+        assert_eq!(announcing_field(&bytes, 52), Some(40));
+        // Behind what is no extension header.
+        bytes[6] = 17;
+        assert_eq!(announcing_field(&bytes, 48), None);
         assert_eq!(announcing_field(&bytes[..40], 56), None);
     }
 }

@@ -61,8 +61,8 @@ pub enum Routing {
 
 /// Returns the offset of the first header of type `proto`.
 ///
-/// Fails with `ENOENT` if there is none, and with `EBADMSG` if the packet does not start with an IPv6
-/// header or the chain of extension headers is malformed or longer than the limit. Wraps
+/// Fails with `ENOENT` if there is none, and with `EBADMSG` if the packet does not start with an
+/// IPv6 header or the chain of extension headers is malformed or longer than the limit. Wraps
 /// `ipv6_find_hdr()`.
 ///
 /// # Examples
@@ -239,9 +239,9 @@ pub fn blackhole(net: &Namespace) -> ARef<DstEntry> {
 ///
 /// The first segment becomes the destination. `srh` must have a header length that says its length
 /// and a last entry that is inside, or else the function fails with `EINVAL`; so it does where the
-/// SRH asks for an HMAC and the packet has no route, or where the packet does not start with an IPv6
-/// header. The other errors are those of `seg6_do_srh_inline()`, which it calls: on them the packet
-/// may be incomplete.
+/// SRH asks for an HMAC and the packet has no route, or where the packet does not start with an
+/// IPv6 header. The other errors are those of `seg6_do_srh_inline()`, which it calls: on them the
+/// packet may be incomplete.
 pub fn insert_srh(skb: Pin<&mut SkBuff>, srh: &[u8]) -> Result {
     let has_hmac = srh_flags(srh)? & bindings::SR6_FLAG1_HMAC as u8 != 0;
 
@@ -257,9 +257,9 @@ pub fn insert_srh(skb: Pin<&mut SkBuff>, srh: &[u8]) -> Result {
 /// Pushes an IPv6 header and the SRH `srh` in front of a packet of protocol `proto`.
 ///
 /// The first segment becomes the destination. Fails with `EINVAL` if `srh` is not as
-/// [`insert_srh`] wants it, if an IPv6 packet does not start with its header, or if the packet has no
-/// route, from which the source address is taken. The other errors are those of `seg6_do_srh_encap()`, which it calls: on them the packet may be
-/// incomplete.
+/// [`insert_srh`] wants it, if an IPv6 packet does not start with its header, or if the packet has
+/// no route, from which the source address is taken. The other errors are those of
+/// `seg6_do_srh_encap()`, which it calls: on them the packet may be incomplete.
 pub fn push_srh(skb: Pin<&mut SkBuff>, srh: &[u8], proto: u8) -> Result {
     let is_ipv6 = u32::from(skb.protocol()) == bindings::ETH_P_IPV6;
 
@@ -305,7 +305,9 @@ fn srh_flags(srh: &[u8]) -> Result<u8> {
 pub fn hmac_is_acceptable(mut skb: Pin<&mut SkBuff>, offset: u16) -> bool {
     #[cfg(CONFIG_IPV6_SEG6_HMAC)]
     {
-        if !skb.data().get(offset.into()..).is_some_and(starts_with_srh) {
+        let srh = skb.data().get(offset.into()..);
+
+        if !starts_with_header(&skb) || !srh.is_some_and(starts_with_srh) {
             return false;
         }
         skb.as_mut().with_transport_header(offset, |skb| {

@@ -363,8 +363,8 @@ unsafe fn deliver<T: Encap>(packet: OwnedSkBuff) -> c_int {
     let bh = unsafe { BhDisabled::assume() };
     // SAFETY: By the safety requirement the packet has a route with a tunnel.
     let lws = unsafe { (*bindings::skb_dst(packet.as_raw())).lwtstate };
-    // SAFETY: The tunnel is from `build_state()` of `T`. Its last reference goes in an RCU callback,
-    // so it outlives this section with bottom halves off, even when the packet is gone.
+    // SAFETY: The tunnel is from `build_state()` of `T`. Its last reference goes in an RCU
+    // callback, so it outlives this section with bottom halves off, even when the packet is gone.
     let state = unsafe { state::<T>(lws) };
 
     state.input(packet, bh).0
