@@ -332,19 +332,9 @@ pub(crate) fn action(
             state.refresh(skb.as_mut());
             lookup.attach(skb, bh)
         }
-        uapi::SEG6_LOCAL_ACTION_END_B6 => {
-            state.validate(skb.as_mut())?;
-            let result = push_encap(skb.as_mut(), Encapsulation::Insert, param, bh);
-
-            state.refresh(skb);
-            result
-        }
+        uapi::SEG6_LOCAL_ACTION_END_B6 => encapsulate(state, skb, Encapsulation::Insert, param, bh),
         uapi::SEG6_LOCAL_ACTION_END_B6_ENCAP => {
-            state.validate(skb.as_mut())?;
-            let result = push_encap(skb.as_mut(), Encapsulation::Push, param, bh);
-
-            state.refresh(skb);
-            result
+            encapsulate(state, skb, Encapsulation::Push, param, bh)
         }
         _ => Err(EINVAL),
     }
@@ -371,6 +361,25 @@ fn decapsulate(mut skb: Pin<&mut SkBuff>) -> Result {
     skb.as_mut().set_transport_header(0);
     skb.set_decapsulated();
     Ok(())
+}
+
+/// Adds an SRH to a packet that has none or a valid one, and edits the new one from then on.
+fn encapsulate(
+    state: &SrhState,
+    mut skb: Pin<&mut SkBuff>,
+    encapsulation: Encapsulation,
+    header: &[u8],
+    bh: &BhDisabled,
+) -> Result {
+    state.validate(skb.as_mut())?;
+    let len = skb.len();
+    let result = push_encap(skb.as_mut(), encapsulation, header, bh);
+
+    // Also a failure, that of the route, may come after the headers have changed.
+    if skb.len() != len {
+        state.refresh(skb);
+    }
+    result
 }
 
 /// How an SRH is added to a packet.
