@@ -114,7 +114,7 @@ pub(crate) struct SrhState(Opaque<bindings::seg6_bpf_srh_state>);
 impl SrhState {
     /// Returns the state of this CPU, which stays the same while bottom halves are off.
     #[inline]
-    pub(crate) fn this_cpu(_bh: &BhDisabled) -> &Self {
+    fn this_cpu(_bh: &BhDisabled) -> &Self {
         // SAFETY: With bottom halves off the task stays on this CPU, so no other uses this state.
         // The cast is right because of `repr(transparent)`.
         unsafe { &*bindings::seg6_bpf_srh_state_this_cpu().cast::<Self>() }
@@ -221,11 +221,12 @@ impl Drop for SrhStateGuard<'_> {
 /// is short. Replaces `bpf_lwt_seg6_store_bytes()`.
 #[inline]
 pub(crate) fn store_bytes(
-    state: &SrhState,
     mut skb: Pin<&mut SkBuff>,
     offset: u32,
     from: &[u8],
+    bh: &BhDisabled,
 ) -> Result {
+    let state = SrhState::this_cpu(bh);
     let mut edit = state.load(&skb).ok_or(EINVAL)?;
     let end = u32::try_from(from.len())
         .ok()
@@ -253,11 +254,12 @@ pub(crate) fn store_bytes(
 /// can say; with `EFAULT` if the place is not in the TLVs; and with `ENOMEM` if memory is short.
 /// Replaces `bpf_lwt_seg6_adjust_srh()`.
 pub(crate) fn adjust_srh(
-    state: &SrhState,
     mut skb: Pin<&mut SkBuff>,
     offset: u32,
     delta: i32,
+    bh: &BhDisabled,
 ) -> Result {
+    let state = SrhState::this_cpu(bh);
     let mut edit = state.load(&skb).ok_or(EINVAL)?;
     let removed = if delta < 0 { delta.unsigned_abs() } else { 0 };
 
@@ -301,12 +303,13 @@ pub(crate) fn adjust_srh(
 /// Fails with `EBADMSG` if the SRH is not valid, with `EINVAL` if the action or the parameter is
 /// not, and else with the error of the route. Replaces `bpf_lwt_seg6_action()`.
 pub(crate) fn action(
-    state: &SrhState,
     mut skb: Pin<&mut SkBuff>,
     action: u32,
     param: &[u8],
     bh: &BhDisabled,
 ) -> Result {
+    let state = SrhState::this_cpu(bh);
+
     match action {
         uapi::SEG6_LOCAL_ACTION_END_X => {
             state.require_valid(skb.as_mut())?;
@@ -332,10 +335,8 @@ pub(crate) fn action(
             state.refresh(skb.as_mut());
             lookup.attach(skb, bh)
         }
-        uapi::SEG6_LOCAL_ACTION_END_B6 => encapsulate(state, skb, Encapsulation::Insert, param, bh),
-        uapi::SEG6_LOCAL_ACTION_END_B6_ENCAP => {
-            encapsulate(state, skb, Encapsulation::Push, param, bh)
-        }
+        uapi::SEG6_LOCAL_ACTION_END_B6 => encapsulate(skb, Encapsulation::Insert, param, bh),
+        uapi::SEG6_LOCAL_ACTION_END_B6_ENCAP => encapsulate(skb, Encapsulation::Push, param, bh),
         _ => Err(EINVAL),
     }
 }
@@ -365,12 +366,13 @@ fn decapsulate(mut skb: Pin<&mut SkBuff>) -> Result {
 
 /// Adds an SRH to a packet that has none or a valid one, and edits the new one from then on.
 fn encapsulate(
-    state: &SrhState,
     mut skb: Pin<&mut SkBuff>,
     encapsulation: Encapsulation,
     header: &[u8],
     bh: &BhDisabled,
 ) -> Result {
+    let state = SrhState::this_cpu(bh);
+
     state.validate(skb.as_mut())?;
     let len = skb.len();
     let result = push_encap(skb.as_mut(), encapsulation, header, bh);

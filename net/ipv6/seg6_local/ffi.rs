@@ -4,10 +4,7 @@
 
 use crate::{
     bpf,
-    bpf::{
-        Encapsulation,
-        SrhState, //
-    }, //
+    bpf::Encapsulation, //
 };
 use core::slice;
 use kernel::{
@@ -108,12 +105,7 @@ unsafe extern "C" fn store_bytes(
     // memory.
     let (call, from) = unsafe { (Call::new(skb), memory(from, len)) };
 
-    to_status(bpf::store_bytes(
-        SrhState::this_cpu(call.bh),
-        call.skb,
-        offset,
-        from,
-    ))
+    to_status(bpf::store_bytes(call.skb, offset, from, call.bh))
 }
 
 /// # Safety
@@ -123,12 +115,7 @@ unsafe extern "C" fn adjust_srh(skb: *mut bindings::sk_buff, offset: u32, delta:
     // SAFETY: The program that called the helper runs on `skb`.
     let call = unsafe { Call::new(skb) };
 
-    to_status(bpf::adjust_srh(
-        SrhState::this_cpu(call.bh),
-        call.skb,
-        offset,
-        delta,
-    ))
+    to_status(bpf::adjust_srh(call.skb, offset, delta, call.bh))
 }
 
 /// # Safety
@@ -144,13 +131,7 @@ unsafe extern "C" fn action(
     // memory.
     let (call, param) = unsafe { (Call::new(skb), memory(param, param_len)) };
 
-    to_status(bpf::action(
-        SrhState::this_cpu(call.bh),
-        call.skb,
-        action,
-        param,
-        call.bh,
-    ))
+    to_status(bpf::action(call.skb, action, param, call.bh))
 }
 
 /// # Safety

@@ -240,10 +240,10 @@ pub enum NestFlag {
 /// ```
 /// use kernel::net::{nlattr::{NestFlag, Writer}, skbuff::OwnedSkBuff};
 ///
-/// let mut msg = OwnedSkBuff::with_room(24, GFP_KERNEL)?;
+/// let mut msg = OwnedSkBuff::with_room(16, GFP_KERNEL)?;
 /// let mut writer = Writer::new(msg.as_mut());
 /// writer.nest(5, NestFlag::Clear, |writer| writer.put(1, &[1, 2, 3]))?;
-/// assert_eq!(writer.put(2, &[0; 9]), Err(EMSGSIZE));
+/// assert_eq!(writer.put(2, &[0; 1024]), Err(EMSGSIZE));
 ///
 /// assert_eq!(msg.len(), 12);
 /// assert_eq!(msg.data()[8..], [1, 2, 3, 0]);

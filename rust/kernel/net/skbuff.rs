@@ -416,7 +416,7 @@ impl OwnedSkBuff {
         Ok(skb)
     }
 
-    /// Allocates an empty packet with room for `size` octets of data, as messages have it.
+    /// Allocates an empty packet with room for at least `size` octets of data, as messages have it.
     pub fn with_room(size: u32, flags: Flags) -> Result<Self, AllocError> {
         // SAFETY: The function takes any size and any flags.
         let skb = NonNull::new(unsafe { bindings::alloc_skb(size, flags.as_raw()) });

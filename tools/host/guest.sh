@@ -1,0 +1,21 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Runs in the guest as root: mounts what tests and tools expect, then runs the command file $1.
+set -eu
+
+mounted() { # type directory
+	mountpoint -q "$2" || mount -t "$1" "$1" "$2"
+}
+
+# virtme-init ends the guest with it.
+command -v poweroff >/dev/null || ln -s "$(command -v busybox)" /usr/sbin/poweroff
+
+mounted bpf /sys/fs/bpf
+mounted debugfs /sys/kernel/debug
+mounted tracefs /sys/kernel/tracing
+mounted cgroup2 /sys/fs/cgroup
+mkdir -p /run/netns
+ip link set lo up
+export HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin
+cd /mnt/host
+exec bash "$1"
