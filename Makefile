@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The front door. `make` prints what it can do; the work is done in tools/host.
+
+host := tools/host
+
+# As it was typed: a $ in CMD belongs to the guest's shell.
+override CMD := $(value CMD)
+export CMD
+
+define help
+make demo                     build what is missing, then show End.BPF at work in a virtual machine
+make test [T=name] [IMPL=..]  build what is missing, then run every test, or one
+
+make vm [CMD='..'] [DIR=path] boot the kernel and run CMD as root, or an interactive shell;
+                              DIR (default: this folder) is writable there at /mnt/host
+make kernel                   build the kernel and its modules
+make module                   build only seg6_local.ko, of a kernel that was built
+make kunit                    run the KUnit suites and the Rust doctests
+make lint                     rustfmt, clippy, W=1, checkpatch, shellcheck; counts unsafe blocks
+make doc                      rustdoc of the abstractions and of the module
+make patches                  export the work as a series for git am
+make clean                    remove what was built; make distclean also the toolchain and the source
+
+IMPL=rust|rust-builtin|c      which implementation: Rust module, Rust in the image, mainline's C
+CONFIG=base|debug             debug: with KASAN, UBSAN, lockdep, kmemleak
+KERNEL_SERIES=7.3|7.2         which kernel; KERNEL_SRC=path takes your own tree instead
+SEG6_CACHE=path               where all this is kept (default: ~/.cache/seg6local)
+endef
+
+help:
+	$(info $(help))
+	@:
+
+demo:
+	@$(host)/demo.sh
+
+test:
+	@$(host)/test.sh
+
+kernel:
+	@$(host)/kernel.sh
+
+module:
+	@$(host)/kernel.sh module
+
+vm:
+	@$(host)/kernel.sh
+	@$(host)/vm.sh
+
+kunit:
+	@IMPL=rust-builtin $(host)/kernel.sh
+	@$(host)/kunit.py
+
+lint doc patches:
+	@$(host)/$@.sh
+
+clean distclean:
+	@$(host)/clean.sh $@
+
+.PHONY: help demo test kernel module vm kunit lint doc patches clean distclean

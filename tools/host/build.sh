@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# Functions on one kernel build directory, $build. Every build directory appears at the same place in the
+# sandbox, so that a copy of one is a valid start for another.
+
+kbuild=(make -C /seg6/src O=/seg6/build "LLVM=-$llvm_version" "-j$(nproc)"
+	KBUILD_BUILD_TIMESTAMP=@0 KBUILD_BUILD_USER=seg6local KBUILD_BUILD_HOST=localhost KBUILD_BUILD_VERSION=1)
+
+# Runs the kernel's make in $build on the patched tree.
+kmake() {
+	binds=(--ro-bind "$tree" /seg6/src --bind "$build" /seg6/build)
+	sandbox "${kbuild[@]}" "$@"
+}
+
+# A new build directory starts as a copy of the finished one that is nearest to it.
+fork_build_dir() {
+	local candidate from='' impl
+	[ ! -d "$build" ] || return 0
+	for impl in rust c rust-builtin; do
+		for candidate in "$(build_dir "$impl" "$CONFIG")" "$(build_dir "$impl" base)"; do
+			[ -n "$from" ] || [ ! -f "$candidate/arch/x86/boot/bzImage" ] || from=$candidate
+		done
+	done
+	rm -rf "$build.tmp"
+	mkdir -p "$cache/build"
+	if [ -n "$from" ]; then
+		cp -a --reflink=auto "$from" "$build.tmp"
+		rm -rf "$build.tmp/arch/x86/boot/bzImage" "$build.tmp/modules"
+	fi
+	mkdir -p "$build.tmp"
+	mv "$build.tmp" "$build"
+}
+
+# The fragments of this kernel, later ones win.
+fragments() {
+	cat "$repo/configs/base.config" "$repo/configs/$IMPL.config"
+	[ "$CONFIG" = base ] || cat "$repo/configs/$CONFIG.config"
+}
+
+# Whether .config is the answer to the present fragments and Kconfig files.
+configured() {
+	cmp -s "$build/fragments.new" "$build/fragments" && [ -f "$build/.config" ] &&
+		[ -z "$(grep Kconfig "$tree.manifest" | (cd "$tree" && xargs -I{} find {} -newer "$build/.config.new"))" ]
+}
+
+# Writes .config, unless it is the same, and checks that each requested symbol was taken.
+configure() {
+	local new=/seg6/build/.config.new
+	fragments >"$build/fragments.new"
+	configured && return
+	{
+		kmake -s "KCONFIG_CONFIG=$new" allnoconfig
+		cat "$build/fragments" >>"$build/.config.new"
+		kmake -s "KCONFIG_CONFIG=$new" olddefconfig
+	} >"$logs/config.log" 2>&1 || die "the kernel configuration failed" "log: $logs/config.log"
+	cmp -s "$build/.config.new" "$build/.config" || cp "$build/.config.new" "$build/.config"
+	awk '
+		FNR == NR && sub(/^# /, "") && / is not set$/ { want[$1] = "n"; next }
+		FNR == NR && split($0, part, "=") == 2 && /^CONFIG_/ { want[part[1]] = part[2]; next }
+		FNR == NR { next }
+		split($0, part, "=") == 2 { have[part[1]] = part[2] }
+		END {
+			for (name in want)
+				if (want[name] != (name in have ? have[name] : "n"))
+					printf "%s=%s\n", name, want[name]
+		}' "$build/fragments.new" "$build/.config" >"$logs/config.missing"
+	[ ! -s "$logs/config.missing" ] ||
+		die "the kernel configuration did not take: $(paste -sd' ' "$logs/config.missing")"
+	mv "$build/fragments.new" "$build/fragments"
+}
+
+# Installs the modules where the guest finds them, if one of them is new.
+install_modules() {
+	local stamp=$build/modules/stamp
+	[ -f "$stamp" ] && [ "$build/modules.order" -ot "$stamp" ] &&
+		[ -z "$(find "$build/net" "$build/lib" "$build/samples" -name '*.ko' -newer "$stamp" 2>/dev/null)" ] && return
+	kmake INSTALL_MOD_PATH=/seg6/build/modules modules_install >"$logs/modules_install.log" 2>&1 ||
+		die "installing the modules failed" "log: $logs/modules_install.log"
+	touch "$stamp"
+}

@@ -1,0 +1,21 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Makes sure that the host has the few programs that cannot come from the toolchain root.
+set -euo pipefail
+# shellcheck source=tools/host/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+programs=(bwrap:bubblewrap mmdebstrap:mmdebstrap patch:patch python3:python3)
+[ "$EUID" = 0 ] || programs+=(newuidmap:uidmap)
+
+missing=()
+for program in "${programs[@]}"; do
+	command -v "${program%:*}" >/dev/null || missing+=("${program#*:}")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+[ "$EUID" = 0 ] || die "packages are missing, run as root:  apt-get install ${missing[*]}"
+install() {
+	apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "${missing[@]}"
+}
+step "installing ${missing[*]}" host-packages.log 0 install

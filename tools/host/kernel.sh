@@ -1,0 +1,33 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Builds the kernel that IMPL and CONFIG name, with everything that it needs first. With the argument
+# "module" only seg6_local.ko of a kernel that exists.
+set -euo pipefail
+# shellcheck source=tools/host/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+check_choice IMPL rust c rust-builtin
+check_choice CONFIG base debug
+"$tools/cache.sh"
+"$tools/host-packages.sh"
+"$tools/root.sh"
+"$tools/source.sh"
+lock build
+"$tools/tree.py" "$pristine" "$tree"
+fork_build_dir
+configure
+
+case ${1:-} in
+module)
+	module=net/ipv6/seg6_local/seg6_local.ko
+	step "$(basename "$module")" module.log 0 kmake "$module"
+	;;
+*)
+	expected=0
+	[ -f "$build/vmlinux" ] || expected=$(cat "$cache/objects" 2>/dev/null || echo 1900)
+	log=$(basename "$build").log
+	step "kernel IMPL=$IMPL CONFIG=$CONFIG" "$log" "$expected" kmake bzImage modules
+	[ "$expected" = 0 ] || objects "$logs/$log" >"$cache/objects"
+	;;
+esac
+install_modules

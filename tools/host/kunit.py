@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Boots IMPL=rust-builtin with KUnit enabled and reports our suites and the Rust doctests."""
+
+import os
+import re
+import sys
+
+import ktap
+import vm
+
+OURS = re.compile(r"rust_|seg6_?local|seg6_")
+COMMAND = "cat /sys/kernel/debug/kunit/*/results"
+
+
+def run():
+    """Results of all suites of ours; a kernel that dies is a failed suite."""
+    log = vm.LOGS / "kunit-console.log"
+    with vm.boot("rust-builtin", COMMAND, log, VM_APPEND="kunit.enable=1", VM_TIMEOUT="300") as guest:
+        output = guest.communicate()[0]
+    (vm.LOGS / "kunit.log").write_text(output)
+    results = ktap.parse_suites(output, OURS)
+    if guest.returncode or not results:
+        results.append(ktap.Result("kunit", failures=[f"the guest ended with status {guest.returncode}: see {log}"]))
+    if splats := vm.splats(log):
+        results.append(ktap.Result("kunit console", failures=splats))
+    return results
+
+
+def main():
+    """Prints a line per suite and the sum."""
+    results = run()
+    for result in results:
+        print(f"{result.name}: {result.passed} passed, {result.failed} failed")
+        for failure in result.failures:
+            print(f"    not ok {failure}")
+    failed = sum(result.failed for result in results)
+    print(f"{sum(result.passed for result in results)} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("CONFIG", "base")
+    sys.exit(main())

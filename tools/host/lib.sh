@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# Paths and functions that the host scripts share. Source it; it runs nothing.
+
+tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+repo=$(cd "$tools/../.." && pwd)
+# shellcheck source=tools/host/versions.sh
+. "$tools/versions.sh"
+
+: "${IMPL:=rust}" "${CONFIG:=base}"
+cache=${SEG6_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/seg6local}
+root=$cache/root                          # toolchain root, also the guest's root file system
+logs=$cache/log
+variant=$KERNEL_SERIES
+pristine=$cache/src-$variant              # kernel source as it came
+if [ -n "${KERNEL_SRC:-}" ]; then
+	pristine=$(realpath "$KERNEL_SRC")
+	variant=own-$(cksum <<<"$pristine" | cut -d' ' -f1)
+fi
+tree=$cache/tree-$variant                 # with patches and overlay
+
+# Directory of one kernel build.
+build_dir() { # impl config
+	echo "$cache/build/$1-$2-$variant"
+}
+build=$(build_dir "$IMPL" "$CONFIG")
+
+die() {
+	printf 'error: %s\n' "$@" >&2
+	exit 1
+}
+
+check_choice() { # variable allowed...
+	local name=$1 value=${!1} choice
+	shift
+	for choice; do [ "$value" != "$choice" ] || return 0; done
+	die "$name=$value is not one of: $*"
+}
+
+# Holds the lock of that name until the script ends.
+lock() { # name
+	local fd
+	mkdir -p "$cache/lock"
+	exec {fd}>"$cache/lock/$1"
+	flock --nonblock "$fd" && return
+	echo "waiting for another run that holds $cache/lock/$1" >&2
+	flock "$fd"
+}
+
+# Runs a command in the toolchain root, which is read-only there. Everything that is ours appears below
+# /seg6; $binds holds more options for bubblewrap. Nothing survives the end of the calling script.
+binds=()
+sandbox() {
+	local user=()
+	[ "$EUID" = 0 ] || user=(--unshare-user --uid 0 --gid 0)
+	mkdir -p "$root/seg6" "$root/mnt/host" "$root/usr/lib/modules"
+	bwrap "${user[@]}" --die-with-parent --unshare-pid --unshare-ipc --unshare-uts --clearenv \
+		--setenv PATH /usr/sbin:/usr/bin:/sbin:/bin --setenv HOME /tmp --setenv LANG C.UTF-8 \
+		--setenv TERM "${TERM:-dumb}" \
+		--ro-bind "$root" / --dev /dev --proc /proc --tmpfs /tmp --tmpfs /seg6 "${binds[@]}" "$@"
+}
+
+# shellcheck source=tools/host/step.sh
+. "$tools/step.sh"
+# shellcheck source=tools/host/build.sh
+. "$tools/build.sh"

@@ -1,0 +1,96 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Checks the style of everything that is ours, in a build directory of its own, and counts unsafe blocks.
+set -euo pipefail
+export IMPL=rust CONFIG=base
+# shellcheck source=tools/host/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+"$tools/kernel.sh"
+lock build
+build=$(build_dir lint base)
+fork_build_dir
+configure
+cd "$repo"
+failed=0
+
+# Runs a check with its output in a log; shows the log if the check fails.
+check() { # name command...
+	local log=$logs/lint-$1.log
+	if "${@:2}" >"$log" 2>&1; then
+		echo "ok      $1"
+	else
+		echo "FAILED  $1"
+		cat "$log"
+		failed=1
+	fi
+}
+
+files() { # pattern...
+	git -c safe.directory='*' ls-files -co --exclude-standard -- "$@"
+}
+
+# Files of the tree that are ours or that a patch of ours changes.
+ours() {
+	files net include rust
+	sed -nE 's|^\+\+\+ b/([^[:space:]]+).*|\1|p' patches/*.patch
+}
+
+# Builds with warnings; only those in our files count. What is built again is removed first, because a
+# warning is printed only once.
+warnings() { # objects-to-remove... -- make arguments
+	local objects=()
+	while [ "$1" != -- ]; do objects+=("$build/$1"); shift; done
+	shift
+	rm -f "${objects[@]}"
+	kmake "$@" >"$logs/lint-make.log" 2>&1 || { cat "$logs/lint-make.log"; return 1; }
+	! grep -A 8 -E 'warning:|^error' "$logs/lint-make.log" | grep -F -f <(ours)
+}
+
+in_tree() {
+	binds=(--ro-bind "$tree" /seg6/src --ro-bind "$repo" /seg6/repo --chdir /seg6/src)
+	sandbox "$@"
+}
+
+checkpatch() {
+	local ignore='MISSING_SIGN_OFF,FILE_PATH_CHANGES,COMMIT_MESSAGE,EMAIL_SUBJECT'
+	local args=(--strict --terse --no-summary --ignore "$ignore" --max-line-length=100)
+	local sources
+	mapfile -t sources < <(files '*.c' '*.h')
+	in_tree perl scripts/checkpatch.pl "${args[@]}" --no-tree --file "${sources[@]}" &&
+		in_tree sh -c 'exec perl scripts/checkpatch.pl "$@" /seg6/repo/patches/*.patch' sh "${args[@]}"
+}
+
+shell_scripts() {
+	local scripts
+	mapfile -t scripts < <(files '*.sh' .ci/run)
+	binds=(--ro-bind "$repo" /seg6/repo --chdir /seg6/repo)
+	sandbox shellcheck "${scripts[@]}"
+}
+
+python_files() {
+	local scripts
+	mapfile -t scripts < <(files '*.py')
+	python3 -c 'import sys; [compile(open(name).read(), name, "exec") for name in sys.argv[1:]]' "${scripts[@]}"
+}
+
+unsafe_blocks() { # area file...
+	printf '%4d  %s\n' "$(cat "${@:2}" /dev/null | grep -vE '^ *//' | grep -cE 'unsafe \{')" "$1"
+}
+
+leaf=net/ipv6/seg6_local
+check rustfmt kmake rustfmtcheck
+check clippy warnings rust/kernel.o "$leaf/seg6_local.o" -- CLIPPY=1 "$leaf/"
+check W=1 warnings net/core/lwt_seg6local.o -- W=1 net/core/lwt_seg6local.o
+check checkpatch checkpatch
+check shellcheck shell_scripts
+check python python_files
+
+echo "unsafe blocks:"
+mapfile -t rust < <(files 'rust/*.rs')
+mapfile -t other < <(files "$leaf/*.rs" | grep -vE '/(ffi|bpf)\.rs$')
+unsafe_blocks rust/kernel "${rust[@]}"
+unsafe_blocks "$leaf/ffi.rs" "$(files "$leaf/**/ffi.rs" "$leaf/ffi.rs")"
+unsafe_blocks "$leaf/bpf.rs" "$(files "$leaf/**/bpf.rs" "$leaf/bpf.rs")"
+unsafe_blocks "$leaf, other files" "${other[@]}"
+exit "$failed"

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs the kselftests of tools/testing/selftests/net/seg6_local in guests."""
+
+import re
+import shlex
+import subprocess
+from dataclasses import dataclass
+
+import ktap
+import vm
+
+DIRECTORY = "tools/testing/selftests/net/seg6_local"
+REPO = vm.TOOLS.parents[1]
+MARK = re.compile(r"@@ (?:begin (?P<begin>\S+)|end (?P<end>\S+) (?P<status>\d+) (?P<seconds>\d+))$")
+
+
+@dataclass
+class Test:
+    """A test program. One with a crash pattern panics the C kernel with that text on the console."""
+
+    name: str
+    crash: str = ""
+
+
+def find(name=None):
+    """The tests that the Makefile lists, or those of that name (with or without its suffix)."""
+    command = ["make", "--no-print-directory", "-s", "-C", REPO / DIRECTORY, "list"]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    tests = [Test(words[1], words[2] if words[0] == "crash" else "")
+             for words in (line.split(None, 2) for line in lines)]
+    return [test for test in tests if name in (None, test.name, test.name.rsplit(".", 1)[0])]
+
+
+def run(impl, tests, report):
+    """Runs tests on one kernel; report(impl, result, seconds) is called after each."""
+    pending = [test.name for test in tests if impl != "c" or not test.crash]
+    while pending:
+        pending = run_guest(impl, pending, report)
+    for test in tests:
+        if impl == "c" and test.crash:
+            run_crash(test, report)
+
+
+def guest_command(names):
+    """The command line that runs the named tests in a guest."""
+    return shlex.join(["/mnt/host/tools/host/guest-tests.sh", f"/mnt/host/{DIRECTORY}", *names])
+
+
+def run_guest(impl, names, report):
+    """Runs tests in one guest; returns those that are left when it dies early."""
+    console = vm.LOGS / "test" / f"{impl}-{names[0]}-console.log"
+    left, name, output = list(names), None, []
+    with vm.boot(impl, guest_command(names), console, VM_OUTPUT=str(vm.CACHE / "selftests")) as guest:
+        for line in guest.stdout:
+            match = MARK.match(line.rstrip("\r\n"))
+            if not match:
+                output.append(line)
+            elif match["begin"]:
+                name, output = match["begin"], []
+            else:
+                result = finish(impl, name, "".join(output), int(match["status"]))
+                report(impl, result, int(match["seconds"]))
+                left.remove(name)
+                name, output = None, []
+    if left:
+        failed = name or left[0]
+        result = finish(impl, failed, "".join(output), 0)
+        result.failures.append(f"the guest ended with status {guest.returncode}; console: {console}")
+        report(impl, result, 0)
+        left.remove(failed)
+    if impl != "c" and (lines := vm.splats(console)):
+        report(impl, ktap.Result("console", failures=[*lines[:20], f"console: {console}"]), 0)
+    return left
+
+
+def finish(impl, name, output, status):
+    """Keeps the output of a test program and reads its result."""
+    (vm.LOGS / "test" / f"{impl}-{name}.log").write_text(output)
+    return ktap.parse_program(name, output, status)
+
+
+def run_crash(test, report):
+    """Runs one program alone and expects that it takes the C kernel down in the known way."""
+    console = vm.LOGS / "test" / f"c-{test.name}-console.log"
+    with vm.boot("c", guest_command([test.name]), console, VM_OUTPUT=str(vm.CACHE / "selftests"),
+                 VM_TIMEOUT="180") as guest:
+        output = guest.communicate()[0]
+    (vm.LOGS / "test" / f"c-{test.name}.log").write_text(output)
+    result = ktap.Result(f"{test.name} crashes the C kernel")
+    if re.search(test.crash, vm.console(console)):
+        result.passed = 1
+    else:
+        result.failures.append(f"no '{test.crash}' in {console}")
+    report("c", result, 0)

@@ -1,0 +1,56 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Gets the kernel source: the linux-source package of the suite's backports, verified by apt, or the tree
+# that KERNEL_SRC names.
+set -euo pipefail
+# shellcheck source=tools/host/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+version_of() { # tree
+	sed -nE 's/^(VERSION|PATCHLEVEL|SUBLEVEL) = //p' "$1/Makefile" 2>/dev/null | paste -sd.
+}
+
+if [ -n "${KERNEL_SRC:-}" ]; then
+	case $(version_of "$KERNEL_SRC") in
+	7.2.* | 7.3.*) ;;
+	*) die "KERNEL_SRC=$KERNEL_SRC is not the source of Linux 7.2 or 7.3" ;;
+	esac
+	if [ -e "$KERNEL_SRC/.config" ] || [ -d "$KERNEL_SRC/include/config" ]; then
+		die "KERNEL_SRC=$KERNEL_SRC was built in: run 'make mrproper' there"
+	fi
+	exit 0
+fi
+
+lock source
+[ ! -d "$pristine" ] || exit 0
+
+# Only the backports line, derived from the mirror that the root itself was made from.
+# shellcheck disable=SC2016 # for the shell in the sandbox
+download='
+set -e
+main=" $suite main"
+sed -n "s|^\(deb .*\)$main\$|\1 $suite-backports main|p" /etc/apt/sources.list | sort -u >/tmp/backports.list
+mkdir -p /tmp/lists/partial /tmp/archives/partial
+set -- -o APT::Sandbox::User=root -o Dir::Etc::SourceList=/tmp/backports.list -o Dir::Etc::SourceParts=/dev/null \
+	-o Dir::State::Lists=/tmp/lists -o Dir::Cache=/tmp -o Dir::State::Status=/var/lib/dpkg/status
+apt-get "$@" update
+cd /seg6/out
+apt-get "$@" download "linux-source-$series"
+dpkg-deb --fsys-tarfile linux-source-*.deb | tar -xf - --wildcards --strip-components=3 "./usr/src/*.tar.*"
+tar -xf linux-source-*.tar.* --strip-components=1
+rm linux-source-*
+'
+fetch() {
+	rm -rf "$pristine.tmp"
+	mkdir -p "$pristine.tmp"
+	binds=(--ro-bind /etc/resolv.conf /etc/resolv.conf --bind "$pristine.tmp" /seg6/out
+		--setenv suite "$debian_suite" --setenv series "$KERNEL_SERIES")
+	sandbox sh -c "$download"
+	mv "$pristine.tmp" "$pristine"
+}
+step "kernel source linux-source-$KERNEL_SERIES from $debian_suite-backports" source.log 0 fetch
+
+got=$(version_of "$pristine")
+tested=kernel_tested_${KERNEL_SERIES/./_}
+[ "$got" = "${!tested:-}" ] ||
+	echo "note: this is Linux $got; the project was tested with ${!tested:-another series}" >&2

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs every test, or with T=name one of them, and ends with a line "N passed, N failed".
+
+IMPL limits the kernels (default: all three). The kernels and the tests' BPF programs are built already.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import ktap
+import kunit
+import selftests
+import vm
+
+IMPLS = ("rust", "rust-builtin", "c")
+
+
+class Summary:
+    """Counts results and prints a line for each."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+        self.lock = threading.Lock()
+
+    def report(self, where, result, seconds):
+        """Adds one result."""
+        with self.lock:
+            self.passed += result.passed
+            self.failed += result.failed
+            word = "FAIL" if result.failed else "ok"
+            print(f"{word:4} {where:12} {result.name}: {result.passed} passed, {result.failed} failed, {seconds} s")
+            for failure in result.failures:
+                print(f"       not ok {failure}")
+            for expected in result.expected:
+                print(f"       expected failure {expected}")
+            sys.stdout.flush()
+
+
+def check(name, summary):
+    """Runs a check of the host: a script that prints TAP."""
+    run = subprocess.run([vm.TOOLS / name], check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    (vm.LOGS / f"{name}.log").write_text(run.stdout)
+    result = ktap.parse_program(name, run.stdout, run.returncode)
+    if result.failed:
+        print(run.stdout)
+    summary.report("host", result, 0)
+
+
+def run_kunit(summary):
+    """Runs the KUnit suites."""
+    for result in kunit.run():
+        summary.report("kunit", result, 0)
+
+
+def main():
+    """See the documentation of the module."""
+    name = os.environ.get("T") or None
+    impls = [os.environ["IMPL"]] if os.environ.get("IMPL") else IMPLS
+    tests = selftests.find(name)
+    if not tests:
+        sys.exit(f"error: no test is called {name}")
+    (vm.LOGS / "test").mkdir(parents=True, exist_ok=True)
+    print(f"logs: {vm.LOGS}/test")
+    summary = Summary()
+    with ThreadPoolExecutor(int(os.environ.get("SEG6_JOBS", "2"))) as pool:
+        jobs = [pool.submit(selftests.run, impl, tests, summary.report) for impl in impls]
+        if not name and "c" in impls:
+            jobs.append(pool.submit(check, "identity.sh", summary))
+        if not name and len(impls) > 1:
+            jobs.append(pool.submit(check, "symbols.sh", summary))
+        if not name and "rust-builtin" in impls:
+            jobs.append(pool.submit(run_kunit, summary))
+        for job in jobs:
+            job.result()
+    print(f"{summary.passed} passed, {summary.failed} failed")
+    return 0 if summary.passed and not summary.failed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs commands in guests, through vm.sh."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+TOOLS = Path(__file__).resolve().parent
+CACHE = Path(os.environ.get("SEG6_CACHE") or
+             Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "seg6local")
+LOGS = CACHE / "log"
+
+# What a healthy kernel never prints.
+SPLAT = re.compile(r"BUG:|WARNING:|Oops|Call Trace:|KASAN|UBSAN|kernel BUG at|Kernel panic|general protection fault|"
+                   r"possible .*locking|suspicious RCU usage|rcu: INFO:|inconsistent lock state|unreferenced object|"
+                   r"refcount_t:|hung task|soft lockup|rust_kernel: panicked|panicked at")
+
+
+def boot(impl, command, log, **settings):
+    """Starts a guest; its console goes to log. The settings are those of vm.sh (CONFIG, VM_APPEND, ...)."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "IMPL": impl, "CMD": command, "VM_CONSOLE": str(log), **settings}
+    return subprocess.Popen([TOOLS / "vm.sh"], env=environment, text=True, errors="replace",
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def console(log):
+    """The kernel's messages in a console log."""
+    return log.read_text(errors="replace") if log.exists() else ""
+
+
+def splats(log):
+    """The lines of a console log that should not be there."""
+    return [line for line in console(log).splitlines() if SPLAT.search(line)]

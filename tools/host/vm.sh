@@ -1,0 +1,79 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Boots a built kernel in QEMU, with the toolchain root as its root file system, and runs a command in it.
+# The only place that knows QEMU's command line. Input, all from the environment:
+#
+#   IMPL, CONFIG   which kernel
+#   CMD            bash commands that run as root in the guest; empty: an interactive shell
+#   DIR            directory that is writable in the guest at /mnt/host (default: the repository)
+#   VM_OUTPUT      directory that the command finds under the name in $SEG6_OUTPUT
+#   VM_CPUS, VM_MEMORY, VM_APPEND   size of the guest, additional kernel parameters
+#   VM_TIMEOUT     seconds after which a guest that runs CMD is ended (default: 1800)
+#   VM_CONSOLE     file that gets the kernel's console output
+#   VM_ACCEL       kvm or tcg (default: what works)
+#
+# Prints what CMD prints. Exit status: that of CMD, 124 after a timeout, 125 if the guest ended without
+# one (a panic, for example: see the console file).
+set -euo pipefail
+# shellcheck source=tools/host/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+image=$build/arch/x86/boot/bzImage
+: "${VM_CONSOLE:=$logs/console-$(basename "$build").log}" "${VM_CPUS:=2}" "${VM_MEMORY:=1G}" "${VM_TIMEOUT:=1800}"
+
+[ -f "$image" ] || die "there is no $image: run 'make kernel IMPL=$IMPL CONFIG=$CONFIG'"
+[ -d "${DIR:=$repo}" ] || die "DIR=$DIR is not a directory"
+mkdir -p "$(dirname "$VM_CONSOLE")" "$build/modules/lib/modules"
+: >"$VM_CONSOLE"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+
+# KVM can be present, open and still hang the guest, so it is used only after a boot with it has worked.
+# The verdict holds until the host reboots.
+find_accelerator() {
+	local verdict=$cache/kvm boot_id
+	[ -w /dev/kvm ] || { echo tcg; return; }
+	boot_id=$(cat /proc/sys/kernel/random/boot_id)
+	if ! grep -qs "^$boot_id " "$verdict"; then
+		if VM_ACCEL=kvm CMD=true VM_TIMEOUT=20 VM_CONSOLE=$logs/console-kvm.log "$0" >/dev/null 2>&1; then
+			echo "$boot_id kvm" >"$verdict"
+		else
+			echo "$boot_id tcg" >"$verdict"
+		fi
+	fi
+	sed -n "s/^$boot_id //p" "$verdict"
+}
+: "${VM_ACCEL:=$(find_accelerator)}"
+
+binds=(--dir /seg6/build --ro-bind "$image" /seg6/build/bzImage
+	--ro-bind "$build/modules/lib/modules" /usr/lib/modules
+	--ro-bind "$tools/guest.sh" /seg6/guest.sh --ro-bind "$work" /seg6/work
+	--bind "$(realpath "$DIR")" /seg6/host
+	--chdir /tmp)
+args=(--run /seg6/build/bzImage --disable-microvm --force-9p --user root --cwd / --rwdir=/mnt/host=/seg6/host
+	--cpus "$VM_CPUS" --memory "$VM_MEMORY"
+	--append "root=/dev/root log_buf_len=8M ${VM_APPEND:-}")
+[ -z "${VM_OUTPUT:-}" ] || binds+=(--ro-bind "$VM_OUTPUT" /seg6/output)
+case $VM_ACCEL in
+kvm) binds+=(--dev-bind /dev/kvm /dev/kvm) ;;
+*) args+=(--disable-kvm) ;;
+esac
+
+if [ -z "${CMD:-}" ]; then
+	sandbox vng "${args[@]}"
+	exit
+fi
+
+# The kernel's console is vng's standard error, so the command's joins its standard output. That is a pipe,
+# because QEMU opens its output again by name and would truncate a file.
+printf '%s\n' "export SEG6_IMPL=$IMPL SEG6_OUTPUT=/seg6/output" "$CMD" >"$work/cmd"
+status=0
+sandbox timeout --foreground --kill-after=5 "$VM_TIMEOUT" \
+	vng --verbose "${args[@]}" --exec 'bash /seg6/guest.sh /seg6/work/cmd 2>&1' \
+	</dev/null 2>>"$VM_CONSOLE" | cat || status=$?
+case $status in
+124 | 137) die "the guest was ended after $VM_TIMEOUT seconds; console: $VM_CONSOLE" ;;
+255) echo "error: the guest ended without a status (panic?); console: $VM_CONSOLE" >&2; exit 125 ;;
+esac
+exit "$status"

@@ -1,0 +1,274 @@
+#!/usr/bin/env -S python3 -B
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Configuration of SIDs that the kernel refuses: the errno and the extack text of each error, and that nothing stays.
+
+The messages are built by hand, because iproute2 cannot send most of them.
+"""
+
+import errno
+import os
+import socket
+from functools import partial
+
+import ebpf
+import lib
+import netlink as nl
+import packet as p
+from topology import SID, Net
+
+POLICY = errno.ERANGE, "Attribute failed policy validation"
+LENGTH = errno.ERANGE, "binary attribute size out of range"
+FLAVOR = errno.EOPNOTSUPP, "Unsupported Flavor operation(s)"
+CSID = errno.EINVAL, "Invalid Locator Block/Node Function lengths"
+INVALID = errno.EINVAL, None
+RANGE = errno.ERANGE, None
+ACCEPTED = 0, None
+LEAK_BATCH, LEAK_ROUNDS = 100, 50
+LEFTOVER = 0, "bytes leftover after parsing attributes"
+
+END = nl.u32(nl.ACTION, nl.END)
+END_X = nl.u32(nl.ACTION, nl.END_X)
+END_T = nl.u32(nl.ACTION, nl.END_T)
+END_BPF = nl.u32(nl.ACTION, nl.END_BPF)
+NH6 = nl.addr6(nl.NH6, "fd03::1")
+TABLE = nl.u32(nl.TABLE, 100)
+
+
+def refcount():
+    """How many SIDs use the module; 0 where there is no module."""
+    if not lib.IS_MODULE:
+        return 0
+    with open(lib.MODULE + "/refcnt", encoding="ascii") as count:
+        return int(count.read())
+
+
+def attempt(net, data, kind=nl.ENCAP_SEG6_LOCAL, family=socket.AF_INET6):
+    """Tries to add a SID and removes it again; returns (errno, extack text)."""
+    dst = f"{SID}/128" if family == socket.AF_INET6 else "192.0.2.1/32"
+    device = nl.u32(nl.RTA_OIF, net.devices["dum0"])
+    before = refcount()
+    result = net.rtnl.add(nl.route(dst, device, nl.encap(kind, data), family=family))
+    if result[0]:
+        lib.check(refcount() <= before, "the error left a reference to the module")
+    found = net.rtnl.delete(nl.route(dst, device, family=family))[0]
+    lib.equal(found, errno.ESRCH if result[0] else 0, "whether there is a route to delete")
+    return result
+
+
+def policy_cases():
+    """Attributes of a wrong size, on any action, and messages without a known action."""
+    for kind, name in ((nl.ACTION, "ACTION"), (nl.TABLE, "TABLE"), (nl.IIF, "IIF"), (nl.OIF, "OIF"),
+                       (nl.VRFTABLE, "VRFTABLE")):
+        for size in (0, 1, 3):
+            yield f"{name} of {size} bytes", END + nl.attr(kind, bytes(size)), POLICY
+        yield f"{name} of 8 bytes", nl.attr(kind, b"\1\0\0\0\0\0\0\0") + (END if kind != nl.ACTION else b""), ACCEPTED
+    for kind, name, sizes in ((nl.NH4, "NH4", (0, 3, 5, 16)), (nl.NH6, "NH6", (0, 4, 15, 17))):
+        for size in sizes:
+            yield f"{name} of {size} bytes", END + nl.attr(kind, bytes(size)), LENGTH
+    for kind, name in ((nl.BPF, "BPF"), (nl.COUNTERS, "COUNTERS"), (nl.FLAVORS, "FLAVORS")):
+        for size in (1, 3):
+            yield f"{name} of {size} bytes", END + nl.attr(kind, bytes(size)), POLICY
+    yield "empty message", b"", INVALID
+    yield "no action", NH6 + TABLE, INVALID
+    for action in (0, 11, 12, 13, 14, 17, 255, 1 << 16, 0xFFFFFFFF):
+        yield f"action {action}", nl.u32(nl.ACTION, action) + NH6 + TABLE + nl.u32(nl.OIF, 1), INVALID
+
+
+def required_cases():
+    """Attributes that an action needs."""
+    yield "End.X without NH6", END_X, INVALID
+    yield "End.X without NH6, with wrong flavors", END_X + nl.flavors(nl.PSP), INVALID
+    yield "End.X with NH4 only", END_X + nl.attr(nl.NH4, bytes(4)), INVALID
+    yield "End.T without TABLE", END_T, INVALID
+    yield "End.T with VRFTABLE only", END_T + nl.u32(nl.VRFTABLE, 100), INVALID
+    yield "End.BPF without BPF", END_BPF, INVALID
+    yield "End.T with a table that does not exist", END_T + nl.u32(nl.TABLE, 4711), ACCEPTED
+    yield "End.T with table 0", END_T + nl.u32(nl.TABLE, 0), ACCEPTED
+    yield "End.X with a device that does not exist", END_X + NH6 + nl.u32(nl.OIF, 4711), ACCEPTED
+    yield "End.X with the unspecified address", END_X + nl.addr6(nl.NH6, "::"), ACCEPTED
+
+
+def bpf_cases(idle, other_type):
+    """The BPF attribute of End.BPF."""
+    prog, name = nl.u32(1, idle), nl.attr(2, b"name\0")
+    control = socket.socket().detach()  # stays open: the cases run later
+
+    def nest(*attributes):
+        """An End.BPF message."""
+        return END_BPF + nl.attr(nl.BPF, b"".join(attributes))
+
+    yield "BPF without anything", nest(), INVALID
+    yield "BPF without NAME", nest(prog), INVALID
+    yield "BPF without PROG", nest(name), INVALID
+    for size in (0, 1, 3):
+        yield f"PROG of {size} bytes", nest(nl.attr(1, bytes(size)), name), RANGE
+    yield "NAME of 0 bytes", nest(prog, nl.attr(2)), INVALID
+    yield "NAME without NUL", nest(prog, nl.attr(2, b"name")), INVALID
+    yield "NAME of 257 characters", nest(prog, nl.attr(2, b"n" * 257 + b"\0")), INVALID
+    yield "NAME of 257 characters without NUL", nest(prog, nl.attr(2, b"n" * 257)), INVALID
+    yield "NAME with 300 bytes after the NUL", nest(prog, nl.attr(2, b"n\0" + b"n" * 300)), RANGE
+    yield "NAME of 256 characters", nest(prog, nl.attr(2, b"n" * 256 + b"\0")), ACCEPTED
+    yield "NAME of 256 characters without NUL", nest(prog, nl.attr(2, b"n" * 256)), INVALID
+    yield "NAME that is empty", nest(prog, nl.attr(2, b"\0")), ACCEPTED
+    yield "NAME with bytes after the NUL", nest(prog, nl.attr(2, b"n\0n\0")), ACCEPTED
+    yield "PROG that is no open file", nest(nl.u32(1, 9999), name), (errno.EBADF, None)
+    yield "PROG that is -1", nest(nl.u32(1, -1), name), (errno.EBADF, None)
+    yield "PROG that is no program", nest(nl.u32(1, control), name), INVALID
+    yield "PROG of another type", nest(nl.u32(1, other_type), name), INVALID
+    yield "wrong PROG and wrong COUNTERS", nest(nl.u32(1, 9999), name) + nl.attr(nl.COUNTERS), (errno.EBADF, None)
+    yield "right BPF and wrong COUNTERS", nest(prog, name) + nl.attr(nl.COUNTERS), INVALID
+
+
+def counters_cases():
+    """The COUNTERS attribute."""
+    three = {kind: nl.u64(kind, 0) for kind in (2, 3, 4)}
+    yield "COUNTERS without anything", END + nl.attr(nl.COUNTERS), INVALID
+    for kind, name in ((2, "packets"), (3, "bytes"), (4, "errors")):
+        others = b"".join(data for other, data in three.items() if other != kind)
+        yield f"COUNTERS without {name}", END + nl.attr(nl.COUNTERS, others), INVALID
+        for size in (0, 4, 7):
+            short = END + nl.attr(nl.COUNTERS, others + nl.attr(kind, bytes(size)))
+            yield f"COUNTERS with {name} of {size} bytes", short, RANGE
+    yield "COUNTERS that are not 0", END + nl.attr(nl.COUNTERS, nl.u64(2, 1) + nl.u64(3, 2) + nl.u64(4, 3)), ACCEPTED
+    yield "wrong COUNTERS and wrong FLAVORS", END + nl.flavors(nl.USP) + nl.attr(nl.COUNTERS), INVALID
+
+
+def flavors_cases():
+    """The FLAVORS attribute."""
+    yield "FLAVORS without anything", END + nl.attr(nl.FLAVORS), INVALID
+    yield "FLAVORS without operation", END + nl.attr(nl.FLAVORS, nl.u8(2, 32) + nl.u8(3, 16)), INVALID
+    yield "FLAVORS with an operation of 3 bytes", END + nl.attr(nl.FLAVORS, nl.attr(1, bytes(3))), RANGE
+    yield "FLAVORS with a block length of 0 bytes", END + nl.attr(nl.FLAVORS, nl.u32(1, 0) + nl.attr(2)), RANGE
+    yield "FLAVORS with a node length of 0 bytes", END + nl.attr(nl.FLAVORS, nl.u32(1, 0) + nl.attr(3)), RANGE
+    for mask in (1, nl.USP, nl.USD, nl.PSP | nl.USP, nl.NEXT_CSID | nl.USD, 1 << 5, 1 << 31, 0xFFFFFFFF):
+        yield f"End with flavors {mask:#x}", END + nl.flavors(mask), FLAVOR
+        yield f"End.X with flavors {mask:#x}", END_X + NH6 + nl.flavors(mask), FLAVOR
+    yield "End.X with PSP", END_X + NH6 + nl.flavors(nl.PSP), FLAVOR
+    yield "End.X with PSP and NEXT-C-SID", END_X + NH6 + nl.flavors(nl.PSP | nl.NEXT_CSID), FLAVOR
+    for mask in (0, nl.PSP, nl.NEXT_CSID, nl.PSP | nl.NEXT_CSID):
+        yield f"End with flavors {mask:#x}", END + nl.flavors(mask), ACCEPTED
+    for mask in (0, nl.NEXT_CSID):
+        yield f"End.X with flavors {mask:#x}", END_X + NH6 + nl.flavors(mask), ACCEPTED
+    yield "End.T with flavors that End has not", END_T + TABLE + nl.flavors(nl.USP), ACCEPTED
+    yield "End.T with FLAVORS without anything", END_T + TABLE + nl.attr(nl.FLAVORS), ACCEPTED
+    for block, node in ((0, 16), (32, 0), (4, 16), (33, 16), (32, 15), (7, 7), (128, 8), (8, 128), (121, 7), (120, 16),
+                        (64, 72), (248, 16), (16, 248), (136, 248), (255, 255), (113, None), (120, None), (None, 104)):
+        for name, action in (("End", END), ("End.X", END_X + NH6)):
+            yield f"{name} with C-SID lengths {block}, {node}", action + nl.flavors(nl.NEXT_CSID, block, node), CSID
+    for block, node in ((8, 8), (120, 8), (8, 120), (64, 64), (32, 16), (112, None), (None, 96), (None, None)):
+        yield f"End with C-SID lengths {block}, {node}", END + nl.flavors(nl.NEXT_CSID, block, node), ACCEPTED
+    yield "End with wrong C-SID lengths, without NEXT-C-SID", END + nl.flavors(nl.PSP, 1, 255), ACCEPTED
+
+
+def liberal_cases():
+    """What the parser tolerates."""
+    yield "unknown attributes", END + nl.u32(12, 1) + nl.attr(4095, b"x") + nl.u32(0, 7), ACCEPTED
+    for size in (1, 2, 3):
+        yield f"{size} bytes after the last attribute", END + bytes(size), LEFTOVER
+    yield "an attribute whose length is past the end", END + b"\x20\0\3\0", LEFTOVER
+    yield "an attribute whose length is 0", END + b"\0\0\3\0", LEFTOVER
+    yield "BPF, COUNTERS and FLAVORS on End.T and End", END + nl.attr(nl.BPF) + nl.attr(nl.SRH), ACCEPTED
+    yield "ACTION twice, the last is wrong", END + nl.u32(nl.ACTION, 11), INVALID
+    yield "ACTION twice, the first is wrong", nl.u32(nl.ACTION, 11) + END, ACCEPTED
+    yield "COUNTERS twice, the last is wrong", END + nl.counters() + nl.attr(nl.COUNTERS), INVALID
+    yield "SRH of every size on End", END + nl.attr(nl.SRH, b"\0" * 7), ACCEPTED
+
+
+def other_actions():
+    """The actions that this implementation does not have yet: (name, id, attributes, what C answers)."""
+    srh = nl.attr(nl.SRH, p.srh(0, ["fd02::a"], 0))
+    strict = errno.EPERM, "Strict mode for VRF is disabled"
+    vrf = nl.u32(nl.VRFTABLE, 100)
+    return (
+        ("End.DX2", nl.END_DX2, nl.u32(nl.OIF, 1), ACCEPTED),
+        ("End.DX6", nl.END_DX6, NH6, ACCEPTED),
+        ("End.DX4", nl.END_DX4, nl.attr(nl.NH4, bytes(4)), ACCEPTED),
+        ("End.DT6", nl.END_DT6, TABLE, ACCEPTED),
+        ("End.DT4", nl.END_DT4, vrf, strict),
+        ("End.B6", nl.END_B6, srh, ACCEPTED),
+        ("End.B6.Encaps", nl.END_B6_ENCAP, srh, ACCEPTED),
+        ("End.DT46", nl.END_DT46, vrf, strict),
+    )
+
+
+def program_freed(net):
+    """A SID keeps its program; errors and deletion give it back."""
+    fd = ebpf.load_program(ebpf.returning(ebpf.OK))
+    number = ebpf.program_info(fd)["id"]
+    for rest in (nl.attr(nl.COUNTERS), nl.attr(nl.BPF)):
+        attempt(net, END_BPF + nl.bpf(fd) + rest)
+    with net.installed(END_BPF, nl.bpf(fd)):
+        os.close(fd)
+        lib.check(ebpf.program_exists(number), "the program is gone while a SID uses it")
+    lib.wait_for(lambda: not ebpf.program_exists(number), "the program is freed after the SID")
+
+
+def references_freed(net, before):
+    """After everything, no SID refers to the module."""
+    with net.installed(END):
+        lib.equal(refcount(), before + lib.IS_MODULE, "references to the module with one SID")
+    lib.wait_for(lambda: refcount() == before, "the references to the module are given back")
+
+
+def memory():
+    """Memory of the kernel that a leak would fill, in KiB: slabs and per-CPU memory."""
+    with open("/proc/meminfo", encoding="ascii") as info:
+        sizes = dict(line.split(":") for line in info)
+    return [int(sizes[name].split()[0]) for name in ("SUnreclaim", "Percpu")]
+
+
+def nothing_leaks(net, data, want):
+    """Adds and deletes a SID, or tries to, so often that a leak of anything would be seen."""
+    device = nl.u32(nl.RTA_OIF, net.devices["dum0"])
+    add = nl.route(f"{SID}/128", device, nl.encap(nl.ENCAP_SEG6_LOCAL, data))
+
+    def run():
+        """Many SIDs; the first time, caches of the kernel fill."""
+        for _ in range(LEAK_ROUNDS):
+            lib.equal(net.rtnl.flood(nl.RTM_NEWROUTE, [add] * LEAK_BATCH, nl.F_CREATE | nl.F_REPLACE), {want}, "adding")
+        if want == ACCEPTED:
+            lib.equal(net.rtnl.delete(nl.route(f"{SID}/128", device)), ACCEPTED, "deleting")
+
+    run()
+    before = memory()
+    run()
+    limit = LEAK_BATCH * LEAK_ROUNDS * 32 // 1024
+    lib.wait_for(lambda: all(now - then < limit for now, then in zip(memory(), before)),
+                 f"slabs and per-CPU memory within {limit} KiB of {before}")
+
+
+def main():
+    """Builds the suite and runs it."""
+    net = Net()
+    suite = lib.Suite(net.forget)
+    suite.add("who serves the route", net.serving)
+    idle = ebpf.load_program(ebpf.returning(ebpf.OK))
+    other_type = ebpf.load_program(ebpf.returning(ebpf.OK), ebpf.TYPE_LWT_IN)
+    for cases in (policy_cases(), required_cases(), bpf_cases(idle, other_type), counters_cases(), flavors_cases(),
+                  liberal_cases()):
+        for name, data, want in cases:
+            suite.add(f"{name}: {errno.errorcode.get(want[0], 'accepted')}", partial(attempt, net, data), want)
+    for name, number, attributes, c_answers in other_actions():
+        suite.add(f"{name} is refused by name", partial(attempt, net, nl.u32(nl.ACTION, number) + attributes),
+                  (errno.EOPNOTSUPP, f"Behavior {name} is not implemented in Rust yet"), ("D1", c_answers))
+    suite.add("a SID for IPv4: EINVAL", partial(attempt, net, END, family=socket.AF_INET), INVALID)
+    for kind in (0, 11, 99, 0xFFFF):
+        suite.add(f"encapsulation type {kind}: EINVAL", partial(attempt, net, END, kind),
+                  (errno.EINVAL, "Unknown lwt encapsulation type"))
+    long_name = nl.bpf(idle, "n" * 256)
+    for name, data, want in (
+        ("good SIDs", END_BPF + long_name + nl.counters(), ACCEPTED),
+        ("a wrong action", nl.u32(nl.ACTION, 17), INVALID),
+        ("counters and wrong flavors", END + nl.counters() + nl.flavors(nl.USP), FLAVOR),
+        ("a program and wrong counters", END_BPF + long_name + nl.attr(nl.COUNTERS), INVALID),
+    ):
+        suite.add(f"nothing leaks: {name}", partial(nothing_leaks, net, data, want))
+    suite.add("the program of a SID is freed", partial(program_freed, net))
+    net.serving()
+    lib.wait_for(lambda: refcount() == 0, "no SID is left from before")
+    suite.add("the references to the module are freed", partial(references_freed, net, 0))
+    suite.main()
+
+
+if __name__ == "__main__":
+    main()

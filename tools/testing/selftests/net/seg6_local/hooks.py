@@ -1,0 +1,154 @@
+#!/usr/bin/env -S python3 -B
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Netfilter and SIDs: with sysctl nf_hooks_lwtunnel a packet passes the input hook before its SID processes it.
+
+The sysctl cannot be switched off again, so this is the last test program.
+"""
+
+import contextlib
+import errno
+import socket
+import struct
+from functools import partial
+
+import ebpf
+import lib
+import netlink as nl
+import packet as p
+import script as s
+from bpf import end_bpf
+from topology import ALT, OUT, SID, Net, command, ip, sysctl
+
+END = nl.u32(nl.ACTION, nl.END)
+KNOB = "net/netfilter/nf_hooks_lwtunnel"
+PACKET = p.sr(SID, ["fd02::a", SID], 1)
+AFTER = p.sr("fd02::a", ["fd02::a", SID], 0, hlim=63)
+PASSED = [(OUT, AFTER)], (1, len(PACKET), 0)
+UNSEEN = [], (0, 0, 0)
+NF_DROP, NF_ACCEPT = 0, 1
+QUEUE = 5
+RULESET = """
+table ip6 t {{
+    counter seen {{
+    }}
+    chain c {{
+        type filter hook input priority 0
+        ip6 daddr {sid} {statement}
+    }}
+}}
+"""
+
+
+def write(value):
+    """The errno of writing to the sysctl."""
+    try:
+        sysctl(KNOB, value)
+    except OSError as error:
+        return error.errno
+    return 0
+
+
+@contextlib.contextmanager
+def rule(statement):
+    """A context in which a rule for packets to the SID is in the input hook."""
+    command("nft", "-f", "-", input=RULESET.format(sid=SID, statement=statement))
+    try:
+        yield
+    finally:
+        command("nft", "delete", "table", "ip6", "t")
+
+
+def filtered(net, attributes, statement):
+    """What a SID does with a packet while a rule is in the input hook."""
+    with rule(statement):
+        return net.through(attributes, PACKET)
+
+
+def counted(net):
+    """What a SID does with a packet, and whether a rule that looks at the SRH has seen it."""
+    with rule("rt type 4 rt seg-left 1 counter name seen accept"):
+        seen = net.through([END], PACKET)
+        return seen, "packets 1 " in command("nft", "list", "counter", "ip6", "t", "seen")
+
+
+def marked(net):
+    """A mark that a rule sets chooses the route of the SID."""
+    ip("-6", "rule", "add", "fwmark", "7", "table", "100")
+    try:
+        return filtered(net, [END], "meta mark set 7")
+    finally:
+        ip("-6", "rule", "del", "fwmark", "7", "table", "100")
+
+
+class Queue:
+    """A queue of netfilter (nfnetlink_queue)."""
+
+    def __init__(self):
+        self.netlink = nl.Rtnl(12)
+        self.send(2, nl.attr(1, struct.pack("!BBH", 1, 0, socket.AF_INET6)))  # bind
+        self.send(2, nl.attr(2, struct.pack("!IB", 0xFFFF, 2)))  # copy whole packets
+
+    def send(self, kind, attributes):
+        """Sends a message to the queue and waits for its acknowledgement."""
+        header = struct.pack("!BBH", socket.AF_UNSPEC, 0, QUEUE)
+        lib.equal(self.netlink.change(3 << 8 | kind, header + attributes), (0, None), "nfnetlink_queue")
+
+    def packet(self):
+        """The number and the bytes of the next packet in the queue."""
+        found = nl.parse(next(self.netlink.receive())[3][4:])
+        return struct.unpack_from("!I", found[1])[0], found[10]
+
+    def verdict(self, number, verdict):
+        """Lets a packet go on, or drops it."""
+        self.send(1, nl.attr(2, struct.pack("!II", verdict, number)))
+
+    def close(self):
+        """Ends the queue."""
+        self.netlink.sock.close()
+
+
+def queued(net, attributes, verdict):
+    """A packet that waits in a queue in front of its SID: it is processed in the context of the one who lets it go."""
+    with rule(f"queue num {QUEUE}"), contextlib.closing(Queue()) as queue, net.installed(*attributes):
+        before = net.send(PACKET)
+        number, data = queue.packet()
+        lib.equal(data, PACKET, "the packet in the queue")
+        lib.equal((before, net.rtnl.get_counters(SID)), UNSEEN, "while the packet is in the queue")
+        queue.verdict(number, verdict)
+        return net.collect(), net.rtnl.get_counters(SID)
+
+
+def queued_script(net, script):
+    """A program that calls helpers on a packet that comes out of a queue."""
+    script.write([s.store_bytes(46, b"\1\2"), s.adjust_srh(80, 8), s.action(nl.END_X, p.addr("fd03::1"))],
+                 (ebpf.REDIRECT,))
+    return queued(net, end_bpf(script.seg6local), NF_ACCEPT), script.results(3)
+
+
+def main():
+    """Builds the suite and runs it."""
+    script = s.Script()
+    net = Net()
+    suite = lib.Suite(net.forget)
+    suite.add("who serves the route", net.serving)
+    suite.add("without the sysctl the hook does not see the packet", partial(filtered, net, [END], "drop"), PASSED)
+    suite.add("other values of the sysctl: EINVAL", lambda: [write(value) for value in (2, -1)], [errno.EINVAL] * 2)
+    suite.add("the sysctl is switched on", lambda: [write(0), write(1), write(1)], [0, 0, 0])
+    suite.add("it cannot be switched off: EBUSY", partial(write, 0), errno.EBUSY)
+    behaviors = (("End", [END]), ("End.BPF", end_bpf(ebpf.load_program(ebpf.returning(ebpf.OK)))))
+    for name, attributes in behaviors:
+        suite.add(f"{name}: no rule", partial(net.through, attributes, PACKET), PASSED)
+        suite.add(f"{name}: accepted", partial(filtered, net, attributes, "accept"), PASSED)
+        suite.add(f"{name}: dropped, not counted", partial(filtered, net, attributes, "drop"), UNSEEN)
+        suite.add(f"{name}: queued and accepted", partial(queued, net, attributes, NF_ACCEPT), PASSED)
+        suite.add(f"{name}: queued and dropped", partial(queued, net, attributes, NF_DROP), UNSEEN)
+    suite.add("the hook sees the packet as it came", partial(counted, net), (PASSED, True))
+    suite.add("a mark of the hook chooses the route", partial(marked, net), ([(ALT, AFTER)], (1, len(PACKET), 0)))
+    edited = p.sr("fd02::a", ["fd02::a", SID], 0, tag=0x102, tlvs=bytes(8), hlim=63)
+    suite.add("helpers on a packet from a queue", partial(queued_script, net, script),
+              (([(ALT, edited)], (1, len(PACKET), 0)), [0, 0, 0]))
+    suite.main()
+
+
+if __name__ == "__main__":
+    main()
