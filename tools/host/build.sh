@@ -39,19 +39,19 @@ fragments() {
 
 # Whether .config is the answer to the present fragments and Kconfig files.
 configured() {
-	cmp -s "$build/fragments.new" "$build/fragments" && [ -f "$build/.config" ] &&
+	cmp -s "$build/.fragments" "$build/.fragments.done" && [ -f "$build/.config" ] &&
 		[ -z "$(grep Kconfig "$tree.manifest" | (cd "$tree" && xargs -I{} find {} -newer "$build/.config.new"))" ]
 }
 
 # Writes .config, unless it is the same, and checks that each requested symbol was taken.
 configure() {
 	local new=/seg6/build/.config.new
-	fragments >"$build/fragments.new"
+	fragments >"$build/.fragments"
 	configured && return
 	{
-		kmake -s "KCONFIG_CONFIG=$new" allnoconfig
-		cat "$build/fragments" >>"$build/.config.new"
-		kmake -s "KCONFIG_CONFIG=$new" olddefconfig
+		kmake -s "KCONFIG_CONFIG=$new" allnoconfig &&
+			cat "$build/.fragments" >>"$build/.config.new" &&
+			kmake -s "KCONFIG_CONFIG=$new" olddefconfig
 	} >"$logs/config.log" 2>&1 || die "the kernel configuration failed" "log: $logs/config.log"
 	cmp -s "$build/.config.new" "$build/.config" || cp "$build/.config.new" "$build/.config"
 	awk '
@@ -63,10 +63,10 @@ configure() {
 			for (name in want)
 				if (want[name] != (name in have ? have[name] : "n"))
 					printf "%s=%s\n", name, want[name]
-		}' "$build/fragments.new" "$build/.config" >"$logs/config.missing"
+		}' "$build/.fragments" "$build/.config" >"$logs/config.missing"
 	[ ! -s "$logs/config.missing" ] ||
 		die "the kernel configuration did not take: $(paste -sd' ' "$logs/config.missing")"
-	mv "$build/fragments.new" "$build/fragments"
+	mv "$build/.fragments" "$build/.fragments.done"
 }
 
 # Installs the modules where the guest finds them, if one of them is new.
