@@ -16,7 +16,7 @@ COMMAND = "cat /sys/kernel/debug/kunit/*/results"
 def run():
     """Results of all suites of ours; a kernel that dies is a failed suite."""
     log = vm.LOGS / "kunit-console.log"
-    with vm.boot("rust-builtin", COMMAND, log, VM_APPEND="kunit.enable=1", VM_TIMEOUT="300") as guest:
+    with vm.boot("rust-builtin", COMMAND, log, VM_APPEND="kunit.enable=1", VM_TIMEOUT="600") as guest:
         output = guest.communicate()[0]
     (vm.LOGS / "kunit.log").write_text(output)
     results = ktap.parse_suites(output, OURS)

@@ -48,13 +48,18 @@ lock() { # name
 }
 
 # Runs a command in the toolchain root, which is read-only there. Everything that is ours appears below
-# /seg6; $binds holds more options for bubblewrap. Nothing survives the end of the calling script.
+# /seg6; $binds holds more options for bubblewrap. Nothing in it survives the end of the caller.
 binds=()
 sandbox() {
+	(exec_sandbox "$@")
+}
+
+# The same in place of the present shell: an element of a pipeline, for example.
+exec_sandbox() {
 	local user=()
 	[ "$EUID" = 0 ] || user=(--unshare-user --uid 0 --gid 0)
 	mkdir -p "$root/seg6" "$root/mnt/host" "$root/usr/lib/modules"
-	bwrap "${user[@]}" --die-with-parent --unshare-pid --unshare-ipc --unshare-uts --clearenv \
+	exec bwrap "${user[@]}" --die-with-parent --unshare-pid --unshare-ipc --unshare-uts --clearenv \
 		--setenv PATH /usr/sbin:/usr/bin:/sbin:/bin --setenv HOME /tmp --setenv LANG C.UTF-8 \
 		--setenv TERM "${TERM:-dumb}" \
 		--ro-bind "$root" / --dev /dev --proc /proc --tmpfs /tmp --tmpfs /seg6 "${binds[@]}" "$@"

@@ -6,6 +6,7 @@ IMPL limits the kernels (default: all three). The kernels and the tests' BPF pro
 """
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -66,19 +67,24 @@ def main():
     (vm.LOGS / "test").mkdir(parents=True, exist_ok=True)
     print(f"logs: {vm.LOGS}/test")
     summary = Summary()
-    with ThreadPoolExecutor(int(os.environ.get("SEG6_JOBS", "2"))) as pool:
-        jobs = [pool.submit(selftests.run, impl, tests, summary.report) for impl in impls]
-        if not name and "c" in impls:
-            jobs.append(pool.submit(check, "identity.sh", summary))
-        if not name and len(impls) > 1:
-            jobs.append(pool.submit(check, "symbols.sh", summary))
-        if not name and "rust-builtin" in impls:
-            jobs.append(pool.submit(run_kunit, summary))
+    pool = ThreadPoolExecutor(int(os.environ.get("SEG6_JOBS", "2")))
+    jobs = [pool.submit(selftests.run, impl, tests, summary.report) for impl in impls]
+    if not name and "c" in impls:
+        jobs.append(pool.submit(check, "identity.sh", summary))
+    if not name and len(impls) > 1:
+        jobs.append(pool.submit(check, "symbols.sh", summary))
+    if not name and "rust-builtin" in impls:
+        jobs.append(pool.submit(run_kunit, summary))
+    try:
         for job in jobs:
             job.result()
+    except KeyboardInterrupt:
+        vm.stop()
+        os._exit(130)  # not even to wait for the threads
     print(f"{summary.passed} passed, {summary.failed} failed")
     return 0 if summary.passed and not summary.failed else 1
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

@@ -17,12 +17,23 @@ SPLAT = re.compile(r"BUG:|WARNING:|Oops|Call Trace:|KASAN|UBSAN|kernel BUG at|Ke
                    r"refcount_t:|hung task|soft lockup|rust_kernel: panicked|panicked at")
 
 
+RUNNING = []
+
+
 def boot(impl, command, log, **settings):
     """Starts a guest; its console goes to log. The settings are those of vm.sh (CONFIG, VM_APPEND, ...)."""
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "IMPL": impl, "CMD": command, "VM_CONSOLE": str(log), **settings}
-    return subprocess.Popen([TOOLS / "vm.sh"], env=environment, text=True, errors="replace",
-                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    guest = subprocess.Popen([TOOLS / "vm.sh"], env=environment, text=True, errors="replace",
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    RUNNING.append(guest)
+    return guest
+
+
+def stop():
+    """Ends all guests that run."""
+    for guest in RUNNING:
+        guest.terminate()
 
 
 def console(log):

@@ -9,6 +9,7 @@
 #   VM_OUTPUT      directory that the command finds under the name in $SEG6_OUTPUT
 #   VM_CPUS, VM_MEMORY, VM_APPEND   size of the guest, additional kernel parameters
 #   VM_TIMEOUT     seconds after which a guest that runs CMD is ended (default: 1800)
+#   VM_BOOTTIME    seconds after which a guest that has not begun with CMD is started again (default: 240)
 #   VM_CONSOLE     file that gets the kernel's console output
 #   VM_ACCEL       kvm or tcg (default: what works)
 #
@@ -20,6 +21,7 @@ set -euo pipefail
 
 image=$build/arch/x86/boot/bzImage
 : "${VM_CONSOLE:=$logs/console-$(basename "$build").log}" "${VM_CPUS:=2}" "${VM_MEMORY:=1G}" "${VM_TIMEOUT:=1800}"
+: "${VM_BOOTTIME:=240}"
 
 [ -f "$image" ] || die "there is no $image: run 'make kernel IMPL=$IMPL CONFIG=$CONFIG'"
 [ -d "${DIR:=$repo}" ] || die "DIR=$DIR is not a directory"
@@ -27,7 +29,6 @@ mkdir -p "$(dirname "$VM_CONSOLE")" "$build/modules/lib/modules"
 : >"$VM_CONSOLE"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
 
 # KVM can be present, open and still hang the guest, so it is used only after a boot with it has worked.
 # The verdict holds until the host reboots.
@@ -65,13 +66,41 @@ if [ -z "${CMD:-}" ]; then
 	exit
 fi
 
-# The kernel's console is vng's standard error, so the command's joins its standard output. That is a pipe,
-# because QEMU opens its output again by name and would truncate a file.
+# Starts the guest as $guest. The kernel's console is vng's standard error, so the command's joins its
+# standard output. That is a pipe, because QEMU opens its output again by name and would truncate a file.
+start() {
+	: >"$VM_CONSOLE"
+	exec_sandbox timeout --foreground --kill-after=5 "$VM_TIMEOUT" \
+		vng --verbose "${args[@]}" --exec 'bash /seg6/guest.sh /seg6/work/cmd 2>&1' \
+		</dev/null >"$work/out" 2>>"$VM_CONSOLE" &
+	guest=$!
+	cat "$work/out" &
+}
+
+# Whether the guest has begun with the command, or ended, in time. On a busy host a boot may hang.
+has_booted() {
+	local i
+	for ((i = 0; i < VM_BOOTTIME; i++)); do
+		! grep -qs 'virtme-init: starting script' "$VM_CONSOLE" || return 0
+		kill -0 "$guest" 2>/dev/null || return 0
+		sleep 1
+	done
+	return 1
+}
+
 printf '%s\n' "export SEG6_IMPL=$IMPL SEG6_OUTPUT=/seg6/output" "$CMD" >"$work/cmd"
+mkfifo "$work/out"
+trap 'kill "$guest" 2>/dev/null || true; rm -rf "$work"' EXIT
+start
+if ! has_booted; then
+	echo "note: the guest did not boot in $VM_BOOTTIME s and is started again" >&2
+	kill "$guest"
+	wait || true
+	start
+fi
 status=0
-sandbox timeout --foreground --kill-after=5 "$VM_TIMEOUT" \
-	vng --verbose "${args[@]}" --exec 'bash /seg6/guest.sh /seg6/work/cmd 2>&1' \
-	</dev/null 2>>"$VM_CONSOLE" | cat || status=$?
+wait "$guest" || status=$?
+wait
 case $status in
 124 | 137) die "the guest was ended after $VM_TIMEOUT seconds; console: $VM_CONSOLE" ;;
 255) echo "error: the guest ended without a status (panic?); console: $VM_CONSOLE" >&2; exit 125 ;;

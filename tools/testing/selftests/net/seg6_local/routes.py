@@ -175,6 +175,19 @@ def add_hmac(suite, net, idle):
                           partial(lambda *a: with_hmac(net, *a)[1], require, attributes, packet), want)
 
 
+def add_hmac_behind_options(suite, net):
+    """B6: the HMAC of an SRH that is not the first extension header; C looks for it in the first one."""
+    for name, secret, require, passes in (("a good", SECRET, 1, True), ("a wrong", "guess", 0, False)):
+        segments = ("fd02::a", SID)
+        tlvs = p.hmac_tlv(KEY, p.digest(secret, p.SRC, segments, KEY))
+        header = p.srh(p.UDP, segments, 1, tlvs=tlvs, flags=8)
+        packet = p.ip6(p.DSTOPT, SID, p.option(p.RH) + header + p.udp())
+        outcomes = {True: (1, len(packet), 0), False: (0, 0, 1)}
+        suite.add(f"B6: {name} HMAC behind destination options, seg6_require_hmac={require}",
+                  partial(lambda *a: with_hmac(net, *a)[1], require, [END], packet), outcomes[passes],
+                  known=("B6", outcomes[not passes]))
+
+
 def main():
     """Builds the suite and runs it."""
     net = Net()
@@ -187,6 +200,7 @@ def main():
     add_end_x(suite, net)
     add_chains(suite, net)
     add_hmac(suite, net, idle)
+    add_hmac_behind_options(suite, net)
     suite.main()
 
 

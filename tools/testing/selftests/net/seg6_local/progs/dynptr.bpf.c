@@ -27,10 +27,12 @@ int writes(struct __sk_buff *skb)
 {
 	struct bpf_dynptr ptr;
 	__u8 type = 0;
+	int err;
 
 	if (bpf_dynptr_from_skb(skb, 0, &ptr))
 		return BPF_DROP;
-	return bpf_dynptr_write(&ptr, ROUTING_TYPE_OFFSET, &type, sizeof(type), 0) == -EINVAL ? BPF_OK : BPF_DROP;
+	err = bpf_dynptr_write(&ptr, ROUTING_TYPE_OFFSET, &type, sizeof(type), 0);
+	return err == -EINVAL ? BPF_OK : BPF_DROP;
 }
 
 char _license[] SEC("license") = "GPL";

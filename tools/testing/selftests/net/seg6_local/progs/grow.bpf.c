@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Asks for an SRH that is too large after every single byte by which it grows: the space in front of the packet takes
- * every value from that of a fresh packet down to none.
+ * Asks for an SRH that is too large after every single byte by which it grows: the space in front
+ * of the packet takes every value from that of a fresh packet down to none.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

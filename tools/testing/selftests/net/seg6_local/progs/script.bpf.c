@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
- * Programs that do what a map tells them: the test writes a list of helper calls into the map, sends a packet, and
- * reads the results of the calls from the map. ebpf.py and script.py know the layout.
+ * Programs that do what a map tells them: the test writes a list of helper calls into the map,
+ * sends a packet, and reads the results of the calls from the map. ebpf.py and script.py know the
+ * layout.
  */
 #include <stdbool.h>
 #include <linux/bpf.h>
@@ -52,7 +53,8 @@ struct {
 } script_map SEC(".maps");
 
 /* The calls that programs of both types may make. */
-static __always_inline __s64 common_call(struct __sk_buff *skb, struct op *op, __u8 *data, __u32 len)
+static __always_inline
+__s64 common_call(struct __sk_buff *skb, struct op *op, __u8 *data, __u32 len)
 {
 	switch (op->call) {
 	case CALL_LOAD_BYTES:
@@ -76,7 +78,8 @@ static __always_inline __s64 common_call(struct __sk_buff *skb, struct op *op, _
 	return -1;
 }
 
-static __always_inline __s64 seg6local_call(struct __sk_buff *skb, struct op *op, __u8 *data, __u32 len)
+static __always_inline
+__s64 seg6local_call(struct __sk_buff *skb, struct op *op, __u8 *data, __u32 len)
 {
 	switch (op->call) {
 	case CALL_STORE_BYTES:
@@ -89,7 +92,8 @@ static __always_inline __s64 seg6local_call(struct __sk_buff *skb, struct op *op
 	return common_call(skb, op, data, len);
 }
 
-static __always_inline __s64 lwt_in_call(struct __sk_buff *skb, struct op *op, __u8 *data, __u32 len)
+static __always_inline
+__s64 lwt_in_call(struct __sk_buff *skb, struct op *op, __u8 *data, __u32 len)
 {
 	if (op->call == CALL_PUSH_ENCAP)
 		return bpf_lwt_push_encap(skb, op->a, data, len);
