@@ -2,10 +2,25 @@
 
 //! Endpoint behaviors (RFC 8986, Section 4), each with exactly what it is configured with.
 
+mod b6;
 mod bpf;
+mod dt;
+mod dx;
 mod end;
 
+pub(crate) use b6::EndB6;
 pub(crate) use bpf::EndBpf;
+pub(crate) use dt::{
+    EndDt4,
+    EndDt46,
+    EndDt6,
+    Vrf, //
+};
+pub(crate) use dx::{
+    EndDx2,
+    EndDx4,
+    EndDx6, //
+};
 pub(crate) use end::{
     End,
     EndT,
@@ -23,6 +38,7 @@ use kernel::{
 };
 
 /// What a SID does with the packets that are sent to it.
+#[derive(PartialEq, Eq)]
 pub(crate) enum Behavior {
     /// Endpoint.
     End(End),
@@ -30,23 +46,61 @@ pub(crate) enum Behavior {
     EndX(EndX),
     /// Endpoint with a specific IPv6 table lookup.
     EndT(EndT),
+    /// Endpoint with decapsulation and L2 cross-connect.
+    EndDx2(EndDx2),
+    /// Endpoint with decapsulation and IPv6 cross-connect.
+    EndDx6(EndDx6),
+    /// Endpoint with decapsulation and IPv4 cross-connect.
+    EndDx4(EndDx4),
+    /// Endpoint with decapsulation and IPv6 table lookup.
+    EndDt6(EndDt6),
+    /// Endpoint with decapsulation and IPv4 table lookup.
+    EndDt4(EndDt4),
+    /// Endpoint bound to an SRv6 policy, with insertion or encapsulation.
+    EndB6(EndB6),
     /// Endpoint with a BPF program.
     EndBpf(EndBpf),
+    /// Endpoint with decapsulation and IP table lookup.
+    EndDt46(EndDt46),
 }
 
 impl Behavior {
     /// Processes a packet and decides where it goes.
     #[inline]
-    pub(crate) fn process(
+    pub(crate) fn process<'bh>(
         &self,
         skb: Pin<&mut SkBuff>,
-        bh: &BhDisabled,
-    ) -> Result<Verdict, Discard> {
+        bh: &'bh BhDisabled,
+    ) -> Result<Verdict<'bh>, Discard> {
         match self {
             Self::End(end) => end.process(skb),
             Self::EndX(end_x) => end_x.process(skb),
             Self::EndT(end_t) => end_t.process(skb),
+            Self::EndDx2(end_dx2) => end_dx2.process(skb, bh),
+            Self::EndDx6(end_dx6) => end_dx6.process(skb),
+            Self::EndDx4(end_dx4) => end_dx4.process(skb),
+            Self::EndDt6(end_dt6) => end_dt6.process(skb, bh),
+            Self::EndDt4(end_dt4) => end_dt4.process(skb, bh),
+            Self::EndB6(end_b6) => end_b6.process(skb),
             Self::EndBpf(end_bpf) => end_bpf.process(skb, bh),
+            Self::EndDt46(end_dt46) => end_dt46.process(skb, bh),
+        }
+    }
+
+    /// Returns the octets that are added to a packet.
+    pub(crate) fn headroom(&self) -> u16 {
+        match self {
+            Self::EndB6(end_b6) => end_b6.headroom(),
+            _ => 0,
+        }
+    }
+
+    /// Decides about a packet that netfilter has let through [`Verdict::Prerouting`].
+    pub(crate) fn resume<'bh>(&self) -> Result<Verdict<'bh>, Discard> {
+        match self {
+            Self::EndDx6(end_dx6) => Ok(end_dx6.resume()),
+            Self::EndDx4(end_dx4) => Ok(end_dx4.resume()),
+            _ => Err(Discard::INVALID),
         }
     }
 }

@@ -9,11 +9,16 @@
 //! in it points into the packet.
 
 use crate::{
+    encap,
+    encap::Encapsulation,
     packet::{
         update_payload_length,
         SrhSpan, //
     },
-    route::Lookup,
+    route::{
+        LocalDelivery,
+        Lookup, //
+    },
     srh,
     srh::Form,
     verdict::Discard, //
@@ -28,7 +33,8 @@ use kernel::{
     net::{
         ipv6,
         ipv6::Routing,
-        skbuff::SkBuff, //
+        skbuff::SkBuff,
+        tunnel::Inner, //
     },
     prelude::*,
     softirq::BhDisabled,
@@ -329,9 +335,13 @@ pub(crate) fn action(
         }
         uapi::SEG6_LOCAL_ACTION_END_DT6 => {
             state.require_valid(skb.as_mut())?;
-            let lookup = table_lookup(param)?;
+            let lookup = Lookup {
+                local: LocalDelivery::Allow,
+                ..table_lookup(param)?
+            };
 
-            decapsulate(skb.as_mut())?;
+            encap::decapsulate(skb.as_mut(), Inner::Ipv6)?;
+            skb.as_mut().reset_conntrack();
             state.refresh(skb.as_mut());
             lookup.attach(skb, bh)
         }
@@ -349,19 +359,6 @@ fn table_lookup(param: &[u8]) -> Result<Lookup> {
         table: NonZeroU32::new(table),
         ..Lookup::default()
     })
-}
-
-/// Removes the headers around an IPv6 packet; fails with `EBADMSG` if there is none inside.
-fn decapsulate(mut skb: Pin<&mut SkBuff>) -> Result {
-    let offset = ipv6::find_header(&skb, ipv6::PROTO_IPV6, Routing::Any).map_err(|_| EBADMSG)?;
-    let end = offset.checked_add(ipv6::HEADER_LEN.into()).ok_or(EBADMSG)?;
-
-    skb.as_mut().may_pull(end).map_err(|_| EBADMSG)?;
-    skb.as_mut().pull_rcsum(offset).map_err(|_| EBADMSG)?;
-    skb.as_mut().set_network_header(0);
-    skb.as_mut().set_transport_header(0);
-    skb.set_decapsulated();
-    Ok(())
 }
 
 /// Adds an SRH to a packet that has none or a valid one, and edits the new one from then on.
@@ -384,15 +381,6 @@ fn encapsulate(
     result
 }
 
-/// How an SRH is added to a packet.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Encapsulation {
-    /// Behind a new IPv6 header (H.Encaps).
-    Push,
-    /// Behind the IPv6 header of the packet.
-    Insert,
-}
-
 /// Adds an SRH to the packet and routes it to the first segment.
 ///
 /// Fails with `EINVAL` if `header` is not a valid SRH, with `EBADMSG` if one is to be inserted in a
@@ -407,18 +395,6 @@ pub(crate) fn push_encap(
     if !srh::is_valid(header, Form::Full) {
         return Err(EINVAL);
     }
-    match encapsulation {
-        Encapsulation::Insert => {
-            if u32::from(skb.protocol()) != uapi::ETH_P_IPV6 {
-                return Err(EBADMSG);
-            }
-            ipv6::insert_srh(skb.as_mut(), header)?;
-        }
-        Encapsulation::Push => {
-            skb.as_mut().set_encapsulated();
-            ipv6::push_srh(skb.as_mut(), header, ipv6::PROTO_IPV6)?;
-        }
-    }
-    skb.as_mut().set_transport_header(ipv6::HEADER_LEN);
+    encap::encapsulate(skb.as_mut(), encapsulation, header)?;
     Lookup::default().attach(skb, bh)
 }

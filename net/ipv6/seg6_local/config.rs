@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! Netlink: attributes to behaviors and back.
+//! Netlink: attributes to behaviors. The way back is [`crate::dump`].
 //!
 //! Required attributes are parsed in the order of their numbers, then optional ones, so that a
 //! request with several faults fails as in C. Attributes that a behavior does not know are ignored.
@@ -10,31 +10,44 @@ use crate::{
     behavior::{
         Behavior,
         End,
+        EndB6,
         EndBpf,
+        EndDt4,
+        EndDt46,
+        EndDt6,
+        EndDx2,
+        EndDx4,
+        EndDx6,
         EndT,
-        EndX, //
+        EndX,
+        Vrf, //
     },
     counters::Counters,
     csid::Lengths,
+    encap::Encapsulation,
     flavors::Flavors,
+    srh,
+    srh::Form,
     Sid, //
 };
-use core::net::Ipv6Addr;
+use core::net::{
+    Ipv4Addr,
+    Ipv6Addr, //
+};
 use kernel::{
     bpf::{
         Prog,
         ProgType, //
     },
     net::{
+        device::Namespace,
         lwtunnel::Request,
         nlattr::{
             Attr,
             Attrs,
             ExtAck,
-            NestFlag,
             Policy,
-            Rule,
-            Writer, //
+            Rule, //
         }, //
     },
     prelude::*,
@@ -42,7 +55,10 @@ use kernel::{
     uapi, //
 };
 
-const MAX_PROG_NAME: u16 = 256;
+/// Octets of the name of a program, without its end.
+pub(crate) const MAX_PROG_NAME: u16 = 256;
+/// Octets of an SRH with one segment.
+const MIN_SRH: usize = 24;
 
 static POLICY: Policy<{ attr::N }> = Policy::new([
     (attr::ACTION, Rule::U32),
@@ -86,60 +102,126 @@ pub(crate) fn parse(request: &Request<'_>) -> Result<Sid> {
     let attrs = request.attrs.parse_nested(&POLICY, extack)?;
     let action = attrs.require(attr::ACTION)?.u32()?;
 
-    let required = parse_required(action, &attrs, extack)?;
+    let draft = parse_required(action, &attrs)?;
     let counters = attrs.find(attr::COUNTERS).map(parse_counters).transpose()?;
-    let behavior = parse_flavors_of(required, &attrs, extack)?;
+    let behavior = match draft {
+        Draft::Complete(behavior) => behavior,
+        Draft::Flavored(behavior) => parse_flavors_of(behavior, &attrs, extack)?,
+        Draft::EndDt4 => Behavior::EndDt4(EndDt4 {
+            vrf: parse_vrf(&attrs, request.net, extack)?,
+        }),
+        Draft::EndDt6 => Behavior::EndDt6(parse_end_dt6(&attrs, request.net, extack)?),
+        Draft::EndDt46 => Behavior::EndDt46(EndDt46 {
+            vrf: parse_vrf(&attrs, request.net, extack)?,
+        }),
+    };
     Ok(Sid { behavior, counters })
 }
 
+/// A behavior as far as it is known from the attributes numbered below the counters.
+enum Draft {
+    Complete(Behavior),
+    /// May have flavors.
+    Flavored(Behavior),
+    /// Has a table to be found.
+    EndDt4,
+    EndDt6,
+    EndDt46,
+}
+
 /// Parses the action with the attributes that it requires, and those numbered below the counters.
-fn parse_required(
-    action: u32,
-    attrs: &Attrs<'_, { attr::N }>,
-    extack: Option<&ExtAck>,
-) -> Result<Behavior> {
-    Ok(match action {
-        uapi::SEG6_LOCAL_ACTION_END => Behavior::End(End { flavors: None }),
-        uapi::SEG6_LOCAL_ACTION_END_X => Behavior::EndX(EndX {
-            next_hop: Ipv6Addr::from(attrs.require(attr::NH6)?.array::<16>()?),
-            oif: attrs.find(attr::OIF).map(Attr::u32).transpose()?,
-            flavors: None,
-        }),
+fn parse_required(action: u32, attrs: &Attrs<'_, { attr::N }>) -> Result<Draft> {
+    let behavior = match action {
+        uapi::SEG6_LOCAL_ACTION_END => {
+            return Ok(Draft::Flavored(Behavior::End(End { flavors: None })));
+        }
+        uapi::SEG6_LOCAL_ACTION_END_X => {
+            return Ok(Draft::Flavored(Behavior::EndX(EndX {
+                next_hop: Ipv6Addr::from(attrs.require(attr::NH6)?.array::<16>()?),
+                oif: attrs.find(attr::OIF).map(Attr::u32).transpose()?,
+                flavors: None,
+            })));
+        }
         uapi::SEG6_LOCAL_ACTION_END_T => Behavior::EndT(EndT {
             table: attrs.require(attr::TABLE)?.u32()?,
         }),
+        uapi::SEG6_LOCAL_ACTION_END_DX2 => Behavior::EndDx2(EndDx2 {
+            oif: attrs.require(attr::OIF)?.u32()?,
+        }),
+        uapi::SEG6_LOCAL_ACTION_END_DX6 => Behavior::EndDx6(EndDx6 {
+            next_hop: Ipv6Addr::from(attrs.require(attr::NH6)?.array::<16>()?),
+        }),
+        uapi::SEG6_LOCAL_ACTION_END_DX4 => Behavior::EndDx4(EndDx4 {
+            next_hop: Ipv4Addr::from(attrs.require(attr::NH4)?.array::<4>()?),
+        }),
+        uapi::SEG6_LOCAL_ACTION_END_DT6 => return Ok(Draft::EndDt6),
+        uapi::SEG6_LOCAL_ACTION_END_DT4 => {
+            return attrs.require(attr::VRFTABLE).map(|_| Draft::EndDt4);
+        }
+        uapi::SEG6_LOCAL_ACTION_END_DT46 => {
+            return attrs.require(attr::VRFTABLE).map(|_| Draft::EndDt46);
+        }
+        uapi::SEG6_LOCAL_ACTION_END_B6 => Behavior::EndB6(EndB6 {
+            srh: parse_srh(attrs.require(attr::SRH)?)?,
+            encapsulation: Encapsulation::Insert,
+        }),
+        uapi::SEG6_LOCAL_ACTION_END_B6_ENCAP => Behavior::EndB6(EndB6 {
+            srh: parse_srh(attrs.require(attr::SRH)?)?,
+            encapsulation: Encapsulation::Push,
+        }),
         uapi::SEG6_LOCAL_ACTION_END_BPF => Behavior::EndBpf(parse_bpf(attrs.require(attr::BPF)?)?),
-        action => return Err(refuse(action, extack)),
+        _ => return Err(EINVAL),
+    };
+
+    Ok(Draft::Complete(behavior))
+}
+
+/// Replaces `seg6_end_dt6_build()`.
+fn parse_end_dt6(
+    attrs: &Attrs<'_, { attr::N }>,
+    net: &Namespace,
+    extack: Option<&ExtAck>,
+) -> Result<EndDt6> {
+    match (attrs.find(attr::TABLE), attrs.find(attr::VRFTABLE)) {
+        (Some(table), None) => Ok(EndDt6::Table(table.u32()?)),
+        (None, Some(_)) => Ok(EndDt6::Vrf(parse_vrf(attrs, net, extack)?)),
+        _ => Err(fail(extack, c"table or vrftable must be specified", EINVAL)),
+    }
+}
+
+/// Finds the VRF that has the requested table. Replaces `__seg6_end_dt_vrf_build()`.
+fn parse_vrf(
+    attrs: &Attrs<'_, { attr::N }>,
+    net: &Namespace,
+    extack: Option<&ExtAck>,
+) -> Result<Vrf> {
+    let table = attrs.require(attr::VRFTABLE)?.u32()?;
+
+    Vrf::find(net, table).map_err(|error| match error {
+        EPERM => fail(extack, c"Strict mode for VRF is disabled", error),
+        ENODEV => fail(extack, c"Table has no associated VRF device", error),
+        _ => error,
     })
 }
 
-/// Returns the error for an action that is unknown or not implemented.
-fn refuse(action: u32, extack: Option<&ExtAck>) -> Error {
-    macro_rules! msg {
-        ($name:literal) => {
-            kernel::c_str!(concat!(
-                "Behavior ",
-                $name,
-                " is not implemented in Rust yet"
-            ))
-        };
-    }
-    let msg = match action {
-        uapi::SEG6_LOCAL_ACTION_END_DX2 => msg!("End.DX2"),
-        uapi::SEG6_LOCAL_ACTION_END_DX6 => msg!("End.DX6"),
-        uapi::SEG6_LOCAL_ACTION_END_DX4 => msg!("End.DX4"),
-        uapi::SEG6_LOCAL_ACTION_END_DT6 => msg!("End.DT6"),
-        uapi::SEG6_LOCAL_ACTION_END_DT4 => msg!("End.DT4"),
-        uapi::SEG6_LOCAL_ACTION_END_DT46 => msg!("End.DT46"),
-        uapi::SEG6_LOCAL_ACTION_END_B6 => msg!("End.B6"),
-        uapi::SEG6_LOCAL_ACTION_END_B6_ENCAP => msg!("End.B6.Encaps"),
-        _ => return EINVAL,
-    };
-
+/// Tells the reason of an error.
+fn fail(extack: Option<&ExtAck>, msg: &'static CStr, error: Error) -> Error {
     if let Some(extack) = extack {
         extack.set_msg(msg);
     }
-    EOPNOTSUPP
+    error
+}
+
+/// Replaces `parse_nla_srh()`.
+fn parse_srh(attr: &Attr) -> Result<KVec<u8>> {
+    let srh = attr.payload();
+
+    if srh.len() < MIN_SRH || !srh::is_valid(srh, Form::Full) {
+        return Err(EINVAL);
+    }
+    let mut copy = KVec::with_capacity(srh.len(), GFP_KERNEL)?;
+    copy.extend_from_slice(srh, GFP_KERNEL)?;
+    Ok(copy)
 }
 
 fn parse_bpf(nest: &Attr) -> Result<EndBpf> {
@@ -164,36 +246,35 @@ fn parse_counters(nest: &Attr) -> Result<Counters> {
     Counters::new()
 }
 
-/// Parses the flavors of a behavior that has some.
+/// Parses the flavors of a behavior that may have some.
 fn parse_flavors_of(
     mut behavior: Behavior,
     attrs: &Attrs<'_, { attr::N }>,
     extack: Option<&ExtAck>,
 ) -> Result<Behavior> {
-    let (flavors, supported) = match &mut behavior {
-        Behavior::End(end) => (&mut end.flavors, Flavors::PSP | Flavors::NEXT_CSID),
-        Behavior::EndX(end_x) => (&mut end_x.flavors, Flavors::NEXT_CSID),
-        Behavior::EndT(_) | Behavior::EndBpf(_) => return Ok(behavior),
+    let Some(nest) = attrs.find(attr::FLAVORS) else {
+        return Ok(behavior);
     };
 
-    if let Some(nest) = attrs.find(attr::FLAVORS) {
-        *flavors = Some(parse_flavors(nest, supported, extack)?);
+    match &mut behavior {
+        Behavior::End(end) => {
+            let supported = Flavors::PSP | Flavors::NEXT_CSID;
+            end.flavors = Some(parse_flavors(nest, supported, extack)?);
+        }
+        Behavior::EndX(end_x) => {
+            end_x.flavors = Some(parse_flavors(nest, Flavors::NEXT_CSID, extack)?);
+        }
+        _ => {}
     }
     Ok(behavior)
 }
 
 fn parse_flavors(nest: &Attr, supported: u32, extack: Option<&ExtAck>) -> Result<Flavors> {
-    let fail = |msg, error| {
-        if let Some(extack) = extack {
-            extack.set_msg(msg);
-        }
-        error
-    };
     let attrs = nest.parse_nested(&FLAVORS_POLICY, None)?;
     let operations = attrs.require(attr::FLV_OPERATION)?.u32()?;
 
     if operations & !supported != 0 {
-        return Err(fail(c"Unsupported Flavor operation(s)", EOPNOTSUPP));
+        return Err(fail(extack, c"Unsupported Flavor operation(s)", EOPNOTSUPP));
     }
     let mut lengths = Lengths::default();
     if operations & Flavors::NEXT_CSID != 0 {
@@ -201,140 +282,9 @@ fn parse_flavors(nest: &Attr, supported: u32, extack: Option<&ExtAck>) -> Result
         let block = bits(attr::FLV_LCBLOCK_BITS, lengths.block_bits())?;
         let node = bits(attr::FLV_LCNODE_FN_BITS, lengths.node_bits())?;
 
-        lengths = Lengths::new(block, node)
-            .ok_or_else(|| fail(c"Invalid Locator Block/Node Function lengths", EINVAL))?;
+        lengths = Lengths::new(block, node).ok_or_else(|| {
+            fail(extack, c"Invalid Locator Block/Node Function lengths", EINVAL)
+        })?;
     }
     Ok(Flavors::new(operations, lengths))
-}
-
-/// Writes a SID in the form of [`parse`], with the number of a program in place of its descriptor.
-///
-/// Replaces `seg6_local_fill_encap()`.
-pub(crate) fn fill(sid: &Sid, msg: &mut Writer<'_>) -> Result {
-    msg.put_u32(attr::ACTION, action(&sid.behavior))?;
-    let flavors = match &sid.behavior {
-        Behavior::End(end) => end.flavors,
-        Behavior::EndX(end_x) => {
-            msg.put(attr::NH6, &end_x.next_hop.octets())?;
-            if let Some(oif) = end_x.oif {
-                msg.put_u32(attr::OIF, oif)?;
-            }
-            end_x.flavors
-        }
-        Behavior::EndT(end_t) => {
-            msg.put_u32(attr::TABLE, end_t.table)?;
-            None
-        }
-        Behavior::EndBpf(end_bpf) => {
-            fill_bpf(end_bpf, msg)?;
-            None
-        }
-    };
-
-    if let Some(counters) = &sid.counters {
-        fill_counters(counters, msg)?;
-    }
-    if let Some(flavors) = flavors {
-        fill_flavors(flavors, msg)?;
-    }
-    Ok(())
-}
-
-fn action(behavior: &Behavior) -> u32 {
-    match behavior {
-        Behavior::End(_) => uapi::SEG6_LOCAL_ACTION_END,
-        Behavior::EndX(_) => uapi::SEG6_LOCAL_ACTION_END_X,
-        Behavior::EndT(_) => uapi::SEG6_LOCAL_ACTION_END_T,
-        Behavior::EndBpf(_) => uapi::SEG6_LOCAL_ACTION_END_BPF,
-    }
-}
-
-fn fill_bpf(end_bpf: &EndBpf, msg: &mut Writer<'_>) -> Result {
-    msg.nest(attr::BPF, NestFlag::Clear, |nest| {
-        nest.put_u32(attr::BPF_PROG, end_bpf.prog.id())?;
-        nest.put(attr::BPF_PROG_NAME, end_bpf.name.to_bytes_with_nul())
-    })
-}
-
-fn fill_counters(counters: &Counters, msg: &mut Writer<'_>) -> Result {
-    let now = counters.snapshot();
-
-    msg.nest(attr::COUNTERS, NestFlag::Set, |nest| {
-        for (ty, value) in [
-            (attr::CNT_PACKETS, now.packets),
-            (attr::CNT_BYTES, now.bytes),
-            (attr::CNT_ERRORS, now.errors),
-        ] {
-            nest.put_u64(ty, value, attr::CNT_PAD)?;
-        }
-        Ok(())
-    })
-}
-
-fn fill_flavors(flavors: Flavors, msg: &mut Writer<'_>) -> Result {
-    msg.nest(attr::FLAVORS, NestFlag::Set, |nest| {
-        nest.put_u32(attr::FLV_OPERATION, flavors.operations())?;
-        if let Some(lengths) = flavors.csid() {
-            nest.put_u8(attr::FLV_LCBLOCK_BITS, lengths.block_bits())?;
-            nest.put_u8(attr::FLV_LCNODE_FN_BITS, lengths.node_bits())?;
-        }
-        Ok(())
-    })
-}
-
-/// Returns the octets that an attribute with `payload` octets takes in a message.
-const fn total_size(payload: usize) -> usize {
-    const HEADER: usize = 4;
-
-    (HEADER + payload).next_multiple_of(4)
-}
-
-/// Returns how many octets [`fill`] writes at most.
-///
-/// Replaces `seg6_local_get_encap_size()`.
-pub(crate) fn size(sid: &Sid) -> usize {
-    // As `nla_total_size_64bit()`: some machines align the value with a pad attribute.
-    const PAD: usize = if cfg!(CONFIG_HAVE_EFFICIENT_UNALIGNED_ACCESS) {
-        0
-    } else {
-        total_size(0)
-    };
-    const COUNTER: usize = total_size(8) + PAD;
-
-    let (own, flavors) = match &sid.behavior {
-        Behavior::End(end) => (0, end.flavors),
-        Behavior::EndX(end_x) => (
-            total_size(16) + end_x.oif.map_or(0, |_| total_size(4)),
-            end_x.flavors,
-        ),
-        Behavior::EndT(_) => (total_size(4), None),
-        Behavior::EndBpf(_) => (
-            total_size(4) + total_size(MAX_PROG_NAME as usize) + total_size(4),
-            None,
-        ),
-    };
-    let counters = sid
-        .counters
-        .as_ref()
-        .map_or(0, |_| total_size(0) + 3 * COUNTER);
-    let flavors = flavors.map_or(0, |flavors| {
-        total_size(0) + total_size(4) + flavors.csid().map_or(0, |_| 2 * total_size(1))
-    });
-
-    total_size(4) + own + counters + flavors
-}
-
-/// Whether two SIDs have the same attributes; programs are compared by name.
-///
-/// Replaces `seg6_local_cmp_encap()`.
-pub(crate) fn is_same(a: &Sid, b: &Sid) -> bool {
-    let same_behavior = match (&a.behavior, &b.behavior) {
-        (Behavior::End(a), Behavior::End(b)) => a == b,
-        (Behavior::EndX(a), Behavior::EndX(b)) => a == b,
-        (Behavior::EndT(a), Behavior::EndT(b)) => a == b,
-        (Behavior::EndBpf(a), Behavior::EndBpf(b)) => *a.name == *b.name,
-        _ => false,
-    };
-
-    same_behavior && a.counters.is_some() == b.counters.is_some()
 }

@@ -4,7 +4,7 @@
 
 use crate::{
     bpf,
-    bpf::Encapsulation, //
+    encap::Encapsulation, //
 };
 use core::slice;
 use kernel::{

@@ -124,6 +124,12 @@ impl<'a> SrPacket<'a, Active> {
         self.segments_left
     }
 
+    /// Returns the packet as it is.
+    #[inline]
+    pub(crate) fn into_skb(self) -> Pin<&'a mut SkBuff> {
+        self.skb
+    }
+
     /// Makes the next segment the destination.
     ///
     /// RFC 8986, Section 4.1, S12 to S14. Replaces `advance_nextseg()`.

@@ -2,12 +2,17 @@
 
 //! Where a packet goes next.
 
+use crate::verdict::Discard;
 use core::{
-    net::Ipv6Addr,
+    net::{
+        Ipv4Addr,
+        Ipv6Addr, //
+    },
     num::NonZeroU32, //
 };
 use kernel::{
     net::{
+        ipv4,
         ipv6,
         skbuff::SkBuff, //
     },
@@ -27,13 +32,25 @@ pub(crate) struct Lookup {
     /// Index of the device to send to; without a table, the packet then is routed like one that
     /// this host sends.
     pub(crate) oif: Option<NonZeroU32>,
+    /// Whether the packet may be for this host.
+    pub(crate) local: LocalDelivery,
+}
+
+/// What becomes of a packet to this host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum LocalDelivery {
+    /// It is dropped.
+    #[default]
+    Deny,
+    /// It is delivered.
+    Allow,
 }
 
 impl Lookup {
     /// Gives the packet a route, and returns the error of that route.
     ///
-    /// A packet to this host, or to a table that does not exist, gets the blackhole route
-    /// (`EINVAL`). Replaces `seg6_lookup_any_nexthop()` without local delivery.
+    /// A packet to this host that it may not be for, or to a table that does not exist, gets the
+    /// blackhole route (`EINVAL`). Replaces `seg6_lookup_any_nexthop()`.
     #[inline]
     pub(crate) fn attach(&self, mut skb: Pin<&mut SkBuff>, bh: &BhDisabled) -> Result {
         let dev = skb.dev(bh).ok_or(EINVAL)?;
@@ -46,7 +63,11 @@ impl Lookup {
             (None, Some(_)) => Some(ipv6::route_output(net, flow)),
         };
         let dst = found
-            .filter(|dst| dst.error().is_err() || !dst.dev().is_loopback())
+            .filter(|dst| {
+                self.local == LocalDelivery::Allow
+                    || dst.error().is_err()
+                    || !dst.dev().is_loopback()
+            })
             .unwrap_or_else(|| ipv6::blackhole(net));
         let result = dst.error();
 
@@ -71,5 +92,31 @@ impl Lookup {
             mark: skb.mark(),
             next_hop: self.next_hop.is_some(),
         })
+    }
+}
+
+/// How the route of an IPv4 packet is looked up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ipv4Lookup {
+    /// The next hop, instead of the destination address.
+    pub(crate) next_hop: Option<Ipv4Addr>,
+}
+
+impl Ipv4Lookup {
+    /// Gives the packet a route.
+    pub(crate) fn attach(
+        &self,
+        mut skb: Pin<&mut SkBuff>,
+        bh: &BhDisabled,
+    ) -> Result<(), Discard> {
+        let dev = skb.dev(bh).ok_or(Discard::INVALID)?;
+
+        ipv4::route_input(skb.as_mut(), dev, self.next_hop)?;
+        // RFC 8986, Section 4.5: to the adjacency, also where that is on the link.
+        if let Some(next_hop) = self.next_hop {
+            ipv4::set_gateway(skb.as_mut(), next_hop)?;
+        }
+        ipv4::read_options(skb, dev)?;
+        Ok(())
     }
 }

@@ -28,6 +28,8 @@ mod bpf;
 mod config;
 mod counters;
 mod csid;
+mod dump;
+mod encap;
 mod ffi;
 mod flavors;
 mod packet;
@@ -96,17 +98,15 @@ impl Encap for Sid {
     }
 
     fn headroom(&self) -> u16 {
-        0
+        self.behavior.headroom()
     }
 
     /// Replaces `seg6_local_input_core()`.
     #[inline]
     fn input(&self, mut skb: OwnedSkBuff, bh: &BhDisabled) -> InputStatus {
         let len = skb.len();
-        let status = match self.behavior.process(skb.as_mut(), bh) {
-            Ok(verdict) => verdict.execute(skb, bh),
-            Err(discard) => discard.execute(skb),
-        };
+        let decision = self.behavior.process(skb.as_mut(), bh);
+        let status = verdict::execute(decision, skb, bh);
 
         if let Some(counters) = &self.counters {
             counters.count(len, status, bh);
@@ -114,15 +114,20 @@ impl Encap for Sid {
         status
     }
 
+    fn resume(&self, skb: OwnedSkBuff, bh: &BhDisabled) -> InputStatus {
+        verdict::execute(self.behavior.resume(), skb, bh)
+    }
+
     fn fill(&self, msg: &mut Writer<'_>) -> Result {
-        config::fill(self, msg)
+        dump::fill(self, msg)
     }
 
     fn size(&self) -> usize {
-        config::size(self)
+        dump::size(self)
     }
 
+    /// Replaces `seg6_local_cmp_encap()`.
     fn is_same(&self, other: &Self) -> bool {
-        config::is_same(self, other)
+        self.behavior == other.behavior && self.counters.is_some() == other.counters.is_some()
     }
 }

@@ -24,6 +24,8 @@ pub(crate) const FIXED_LEN: usize = 8;
 pub(crate) const MAX_LEN: usize = 8 * 256;
 /// Offset of the header length, in units of 8 octets without the first 8.
 pub(crate) const HDR_LEN: usize = 1;
+/// Offset of the routing type.
+pub(crate) const TYPE: usize = 2;
 /// Offset of the number of segments left.
 pub(crate) const SEGMENTS_LEFT: usize = 3;
 /// Offset of the last entry.
@@ -32,7 +34,7 @@ pub(crate) const LAST_ENTRY: usize = 4;
 pub(crate) const FLAGS: usize = 5;
 
 /// The routing type of an SRH.
-const ROUTING_TYPE: u8 = 4;
+pub(crate) const ROUTING_TYPE: u8 = 4;
 /// Octets of one segment.
 const SEGMENT_LEN: usize = 16;
 

@@ -2,6 +2,9 @@
 
 #include <linux/netdevice.h>
 #include <net/dst.h>
+#include <net/ip.h>
+#include <net/l3mdev.h>
+#include <net/route.h>
 
 #ifdef CONFIG_NET
 
@@ -33,6 +36,59 @@ __rust_helper int rust_helper_dev_ifindex(const struct net_device *dev)
 __rust_helper struct net *rust_helper_dev_net(const struct net_device *dev)
 {
 	return dev_net(dev);
+}
+
+__rust_helper unsigned short rust_helper_dev_type(const struct net_device *dev)
+{
+	return dev->type;
+}
+
+__rust_helper unsigned int rust_helper_dev_mtu(const struct net_device *dev)
+{
+	return READ_ONCE(dev->mtu);
+}
+
+__rust_helper bool rust_helper_netif_carrier_ok(const struct net_device *dev)
+{
+	return netif_carrier_ok(dev);
+}
+
+__rust_helper int rust_helper_dev_queue_xmit(struct sk_buff *skb)
+{
+	return dev_queue_xmit(skb);
+}
+
+#endif
+
+#ifdef CONFIG_NET_L3_MASTER_DEV
+
+__rust_helper bool rust_helper_netif_is_l3_receiver(const struct net_device *dev)
+{
+	return (netif_is_l3_master(dev) || netif_has_l3_rx_handler(dev)) &&
+	       dev->l3mdev_ops->l3mdev_l3_rcv;
+}
+
+__rust_helper
+struct sk_buff *rust_helper_l3mdev_l3_rcv(struct net_device *dev, struct sk_buff *skb, u16 proto)
+{
+	return dev->l3mdev_ops->l3mdev_l3_rcv(dev, skb, proto);
+}
+
+#endif
+
+#ifdef CONFIG_INET
+
+__rust_helper
+enum skb_drop_reason rust_helper_ip_route_input(struct sk_buff *skb, __be32 dst, __be32 src,
+						struct net_device *dev)
+{
+	return ip_route_input(skb, dst, src, 0, dev);
+}
+
+__rust_helper
+void rust_helper_ip_dst_copy_metrics(struct dst_entry *to, struct dst_entry *from)
+{
+	ip_dst_init_metrics(to, (struct dst_metrics *)dst_metrics_ptr(from));
 }
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <linux/skbuff.h>
 #include <net/dst.h>
+#include <net/ip_tunnels.h>
 
 #ifdef CONFIG_NET
 
@@ -10,19 +11,29 @@ __rust_helper __be16 rust_helper_skb_get_protocol(const struct sk_buff *skb)
 	return skb->protocol;
 }
 
+__rust_helper void rust_helper_skb_set_protocol(struct sk_buff *skb, __be16 protocol)
+{
+	skb->protocol = protocol;
+}
+
 __rust_helper struct net_device *rust_helper_skb_get_dev(const struct sk_buff *skb)
 {
 	return skb->dev;
 }
 
+__rust_helper void rust_helper_skb_set_dev(struct sk_buff *skb, struct net_device *dev)
+{
+	skb->dev = dev;
+}
+
+__rust_helper int rust_helper_skb_get_iif(const struct sk_buff *skb)
+{
+	return skb->skb_iif;
+}
+
 __rust_helper u32 rust_helper_skb_get_mark(const struct sk_buff *skb)
 {
 	return skb->mark;
-}
-
-__rust_helper void rust_helper_skb_set_encapsulation(struct sk_buff *skb, bool encapsulation)
-{
-	skb->encapsulation = encapsulation;
 }
 
 __rust_helper unsigned int rust_helper_skb_headlen(const struct sk_buff *skb)
@@ -63,11 +74,6 @@ __rust_helper void rust_helper_skb_reserve(struct sk_buff *skb, int len)
 __rust_helper bool rust_helper_pskb_may_pull(struct sk_buff *skb, unsigned int len)
 {
 	return pskb_may_pull(skb, len);
-}
-
-__rust_helper void *rust_helper_pskb_pull(struct sk_buff *skb, unsigned int len)
-{
-	return pskb_pull(skb, len);
 }
 
 __rust_helper int rust_helper_skb_cow_head(struct sk_buff *skb, unsigned int headroom)
@@ -121,9 +127,59 @@ __rust_helper void rust_helper_skb_set_transport_header(struct sk_buff *skb, int
 	skb_set_transport_header(skb, offset);
 }
 
-__rust_helper void rust_helper_skb_reset_inner_headers(struct sk_buff *skb)
+__rust_helper void rust_helper_skb_unset_mac_header(struct sk_buff *skb)
 {
-	skb_reset_inner_headers(skb);
+	skb_unset_mac_header(skb);
+}
+
+__rust_helper void rust_helper_skb_reset_mac_len(struct sk_buff *skb)
+{
+	skb_reset_mac_len(skb);
+}
+
+__rust_helper int rust_helper_iptunnel_pull_offloads(struct sk_buff *skb)
+{
+	return iptunnel_pull_offloads(skb);
+}
+
+__rust_helper void rust_helper_skb_set_inner_protocol(struct sk_buff *skb, __be16 protocol)
+{
+	skb_set_inner_protocol(skb, protocol);
+}
+
+__rust_helper void rust_helper_skb_set_inner_transport_header(struct sk_buff *skb, int offset)
+{
+	skb_set_inner_transport_header(skb, offset);
+}
+
+__rust_helper void rust_helper_skb_clear_hash(struct sk_buff *skb)
+{
+	skb_clear_hash(skb);
+}
+
+__rust_helper void rust_helper_nf_reset_ct(struct sk_buff *skb)
+{
+	nf_reset_ct(skb);
+}
+
+__rust_helper void rust_helper_skb_orphan(struct sk_buff *skb)
+{
+	skb_orphan(skb);
+}
+
+__rust_helper bool rust_helper_skb_is_gso(const struct sk_buff *skb)
+{
+	return skb_is_gso(skb);
+}
+
+__rust_helper bool rust_helper_skb_warn_if_lro(const struct sk_buff *skb)
+{
+	return skb_warn_if_lro(skb);
+}
+
+__rust_helper void rust_helper_skb_forward_csum(struct sk_buff *skb)
+{
+	skb_forward_csum(skb);
 }
 
 #endif

@@ -7,8 +7,11 @@
 
 use crate::{
     bindings,
+    prelude::*,
+    softirq::BhDisabled,
     types::Opaque, //
 };
+use core::ptr::NonNull;
 
 /// A network namespace, `struct net`.
 ///
@@ -25,10 +28,19 @@ pub struct Namespace(Opaque<bindings::net>);
 impl Namespace {
     /// Returns the namespace of the init process.
     pub fn init_net() -> &'static Self {
-        let net = &raw mut bindings::init_net;
+        // SAFETY: `init_net` is a static.
+        unsafe { Self::from_raw(&raw const bindings::init_net) }
+    }
 
-        // SAFETY: `init_net` is a static. The cast is right because of `repr(transparent)`.
-        unsafe { &*net.cast::<Self>() }
+    /// Borrows a namespace.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` must point to a namespace that is valid for the whole of `'a`.
+    #[inline]
+    pub unsafe fn from_raw<'a>(ptr: *const bindings::net) -> &'a Self {
+        // SAFETY: By the safety requirement; the cast is right because of `repr(transparent)`.
+        unsafe { &*ptr.cast::<Self>() }
     }
 
     /// Returns the loopback device, which lives as long as the namespace.
@@ -38,6 +50,17 @@ impl Namespace {
 
         // SAFETY: The loopback device goes away together with its namespace.
         unsafe { NetDevice::from_raw(dev) }
+    }
+
+    /// Returns the device with the index `ifindex`.
+    #[inline]
+    pub fn find_device<'bh>(&self, ifindex: u32, _bh: &'bh BhDisabled) -> Option<&'bh NetDevice> {
+        // SAFETY: The namespace is valid, and bottom halves are off, which RCU waits for.
+        let dev = unsafe { bindings::dev_get_by_index_rcu(self.as_raw(), ifindex as c_int) };
+
+        // SAFETY: The device lives for an RCU grace period after it was found, and bottom halves
+        // are off for all of `'bh`.
+        Some(unsafe { NetDevice::from_raw(NonNull::new(dev)?.as_ptr()) })
     }
 
     /// Returns the C object.
@@ -76,6 +99,33 @@ impl NetDevice {
         unsafe { bindings::dev_ifindex(self.as_raw()) }
     }
 
+    /// Whether frames of this device have an Ethernet header.
+    #[inline]
+    pub fn is_ethernet(&self) -> bool {
+        // SAFETY: The device is valid.
+        let ty = unsafe { bindings::dev_type(self.as_raw()) };
+
+        u32::from(ty) == bindings::ARPHRD_ETHER
+    }
+
+    /// Whether the device is up and has a carrier.
+    #[inline]
+    pub fn is_running(&self) -> bool {
+        // SAFETY: The device is valid.
+        let flags = unsafe { bindings::dev_flags(self.as_raw()) };
+
+        // SAFETY: The device is valid.
+        flags & bindings::net_device_flags_IFF_UP != 0
+            && unsafe { bindings::netif_carrier_ok(self.as_raw()) }
+    }
+
+    /// Returns the most octets that a packet may have behind the header of the link.
+    #[inline]
+    pub fn mtu(&self) -> u32 {
+        // SAFETY: The device is valid.
+        unsafe { bindings::dev_mtu(self.as_raw()) }
+    }
+
     /// Whether this is a loopback device.
     #[inline]
     pub fn is_loopback(&self) -> bool {
@@ -91,8 +141,7 @@ impl NetDevice {
         // SAFETY: The device is valid.
         let net = unsafe { bindings::dev_net(self.as_raw()) };
 
-        // SAFETY: A device keeps its namespace alive. The cast is right because of
-        // `repr(transparent)`.
-        unsafe { &*net.cast::<Namespace>() }
+        // SAFETY: A device keeps its namespace alive.
+        unsafe { Namespace::from_raw(net) }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     bindings,
     error::from_result,
     net::{
+        device::Namespace,
         nlattr::{
             Attr,
             ExtAck,
@@ -77,6 +78,8 @@ impl From<Error> for InputStatus {
 pub struct Request<'a> {
     /// The attributes of the tunnel.
     pub attrs: &'a Attr,
+    /// The namespace of the route.
+    pub net: &'a Namespace,
     /// Whether the route is one of IPv6.
     pub is_ipv6: bool,
     /// Takes the reason of a failure.
@@ -101,6 +104,9 @@ pub trait Encap: Sized + Send + Sync + 'static {
 
     /// Processes a packet.
     fn input(&self, skb: OwnedSkBuff, bh: &BhDisabled) -> InputStatus;
+
+    /// Goes on with a packet that netfilter has let through [`prerouting`].
+    fn resume(&self, skb: OwnedSkBuff, bh: &BhDisabled) -> InputStatus;
 
     /// Writes the attributes of the tunnel. Must not sleep.
     fn fill(&self, msg: &mut Writer<'_>) -> Result;
@@ -130,7 +136,7 @@ pub trait Encap: Sized + Send + Sync + 'static {
 /// struct Discard;
 ///
 /// impl Encap for Discard {
-///     const TYPE: u16 = kernel::bindings::lwtunnel_encap_types_LWTUNNEL_ENCAP_ILA as u16;
+///     const TYPE: u16 = kernel::bindings::lwtunnel_encap_types_LWTUNNEL_ENCAP_MPLS as u16;
 ///     const PROTOCOL: u16 = 0x86dd;
 ///     const HOOK: (u8, u32) = (10, 1);
 ///
@@ -143,6 +149,9 @@ pub trait Encap: Sized + Send + Sync + 'static {
 ///     fn input(&self, skb: OwnedSkBuff, _bh: &BhDisabled) -> InputStatus {
 ///         drop(skb);
 ///         EINVAL.into()
+///     }
+///     fn resume(&self, skb: OwnedSkBuff, bh: &BhDisabled) -> InputStatus {
+///         self.input(skb, bh)
 ///     }
 ///     fn fill(&self, _msg: &mut Writer<'_>) -> Result {
 ///         Ok(())
@@ -249,7 +258,7 @@ unsafe fn state<'a, T: Encap>(lws: *mut bindings::lwtunnel_state) -> &'a T {
 ///
 /// All pointers must be valid, `extack` may be null, and `ts` is written.
 unsafe extern "C" fn build_state<T: Encap>(
-    _net: *mut bindings::net,
+    net: *mut bindings::net,
     nla: *mut bindings::nlattr,
     family: c_uint,
     _cfg: *const c_void,
@@ -259,6 +268,8 @@ unsafe extern "C" fn build_state<T: Encap>(
     let request = Request {
         // SAFETY: `nla` is valid for the time of this call.
         attrs: unsafe { Attr::from_raw(nla) },
+        // SAFETY: `net` is valid for the time of this call.
+        net: unsafe { Namespace::from_raw(net) },
         is_ipv6: family == bindings::AF_INET6,
         // SAFETY: `extack` is null or valid for the time of this call.
         extack: unsafe { ExtAck::from_raw(extack) },
@@ -294,10 +305,28 @@ unsafe extern "C" fn destroy_state<T: Encap>(lws: *mut bindings::lwtunnel_state)
     unsafe { ptr::drop_in_place(state_ptr::<T>(lws)) };
 }
 
+/// Whether the administrator wants tunnels to let netfilter see their packets.
+#[inline]
+pub fn has_hooks() -> bool {
+    // SAFETY: The function reads a static key.
+    unsafe { bindings::lwtunnel_nf_hooks_enabled() }
+}
+
+/// Lets netfilter look at a packet before it is routed, which may drop it, keep it or come back
+/// later.
+///
+/// `family` is the netfilter protocol family. A packet that may pass goes to [`Encap::resume`] of
+/// the tunnel of its route, which it must have until then.
+#[cold]
+pub fn prerouting<T: Encap>(packet: OwnedSkBuff, family: u8, _bh: &BhDisabled) -> InputStatus {
+    let hook = (family, bindings::nf_inet_hooks_NF_INET_PRE_ROUTING);
+
+    run_hook(packet, hook, deliver_resumed::<T>)
+}
+
 /// # Safety
 ///
-/// `skb` must be valid, be given to this function, have a route whose tunnel is from
-/// [`build_state`] of `T`, and bottom halves must be off.
+/// `skb` must be valid and be given to this function, and bottom halves must be off.
 #[inline]
 unsafe extern "C" fn input<T: Encap>(skb: *mut bindings::sk_buff) -> c_int {
     // SAFETY: By the safety requirement.
@@ -306,22 +335,28 @@ unsafe extern "C" fn input<T: Encap>(skb: *mut bindings::sk_buff) -> c_int {
     if packet.protocol() != T::PROTOCOL {
         return EINVAL.to_errno();
     }
-    // SAFETY: The function reads a static key.
-    if unsafe { bindings::lwtunnel_nf_hooks_enabled() } {
-        return hook::<T>(packet);
+    if has_hooks() {
+        return run_hook(packet, T::HOOK, deliver_hooked::<T>).0;
     }
     // SAFETY: By the safety requirement.
-    unsafe { deliver::<T>(packet) }
+    unsafe { deliver(packet, T::input) }
 }
 
-/// Lets netfilter look at the packet first, which may drop it, keep it or come back later.
+/// What netfilter calls when a packet may pass.
+type Continuation = unsafe extern "C" fn(
+    *mut bindings::net,
+    *mut bindings::sock,
+    *mut bindings::sk_buff,
+) -> c_int;
+
+/// Lets netfilter look at a packet that is a valid one of `family`.
 #[cold]
-fn hook<T: Encap>(packet: OwnedSkBuff) -> c_int {
-    let (family, hook) = T::HOOK;
+fn run_hook(packet: OwnedSkBuff, hook: (u8, u32), okay: Continuation) -> InputStatus {
+    let (family, hook) = hook;
     let skb = packet.into_raw();
 
     // SAFETY: The packet is valid and given to the function, and so are its device and the
-    // namespace of that. `deliver_hooked()` gets the packet with the route that it has now.
+    // namespace of that. Who lets the packet pass owns it and has bottom halves off.
     let status = unsafe {
         let dev = bindings::skb_get_dev(skb);
 
@@ -333,10 +368,10 @@ fn hook<T: Encap>(packet: OwnedSkBuff) -> c_int {
             skb,
             dev,
             ptr::null_mut(),
-            Some(deliver_hooked::<T>),
+            Some(okay),
         )
     };
-    InputStatus::new(status).0
+    InputStatus::new(status)
 }
 
 /// # Safety
@@ -348,26 +383,49 @@ unsafe extern "C" fn deliver_hooked<T: Encap>(
     skb: *mut bindings::sk_buff,
 ) -> c_int {
     // SAFETY: By the safety requirement.
-    unsafe { deliver::<T>(OwnedSkBuff::from_raw(skb)) }
+    unsafe { deliver(OwnedSkBuff::from_raw(skb), T::input) }
 }
 
-/// Gives the packet to the tunnel of its route.
+/// # Safety
+///
+/// As [`input`].
+unsafe extern "C" fn deliver_resumed<T: Encap>(
+    _net: *mut bindings::net,
+    _sk: *mut bindings::sock,
+    skb: *mut bindings::sk_buff,
+) -> c_int {
+    // SAFETY: By the safety requirement.
+    unsafe { deliver(OwnedSkBuff::from_raw(skb), T::resume) }
+}
+
+/// Gives the packet to the tunnel of its route; drops it with `EINVAL` if that is not a `T`.
 ///
 /// # Safety
 ///
-/// The packet must have a route whose tunnel is from [`build_state`] of `T`, and bottom halves must
-/// be off.
+/// Bottom halves must be off.
 #[inline]
-unsafe fn deliver<T: Encap>(packet: OwnedSkBuff) -> c_int {
+unsafe fn deliver<T: Encap>(
+    packet: OwnedSkBuff,
+    f: impl FnOnce(&T, OwnedSkBuff, &BhDisabled) -> InputStatus,
+) -> c_int {
     // SAFETY: By the safety requirement.
     let bh = unsafe { BhDisabled::assume() };
-    // SAFETY: By the safety requirement the packet has a route with a tunnel.
-    let lws = unsafe { (*bindings::skb_dst(packet.as_raw())).lwtstate };
-    // SAFETY: The tunnel is from `build_state()` of `T`. Its last reference goes in an RCU
-    // callback, so it outlives this section with bottom halves off, even when the packet is gone.
-    let state = unsafe { state::<T>(lws) };
+    let tunnel = packet.dst().and_then(|dst| {
+        // SAFETY: The route is valid, and its tunnel does not change.
+        let lws = ptr::NonNull::new(unsafe { (*dst.as_raw()).lwtstate })?;
 
-    state.input(packet, bh).0
+        // SAFETY: A route holds its tunnel.
+        (unsafe { (*lws.as_ptr()).type_ } == T::TYPE).then_some(lws)
+    });
+    let Some(lws) = tunnel else {
+        return EINVAL.to_errno();
+    };
+    // SAFETY: Tunnels of this type are from `build_state()` of `T`, whose registration this is. The
+    // last reference goes in an RCU callback, so the tunnel outlives this section with bottom
+    // halves off, even when the packet is gone.
+    let state = unsafe { state::<T>(lws.as_ptr()) };
+
+    f(state, packet, bh).0
 }
 
 /// # Safety

@@ -40,6 +40,14 @@ impl DropReason {
     pub const NOT_SPECIFIED: Self = Self(bindings::skb_drop_reason_SKB_DROP_REASON_NOT_SPECIFIED);
     /// Memory could not be allocated.
     pub const NOMEM: Self = Self(bindings::skb_drop_reason_SKB_DROP_REASON_NOMEM);
+    /// The IP header is malformed.
+    pub const IP_INHDR: Self = Self(bindings::skb_drop_reason_SKB_DROP_REASON_IP_INHDR);
+
+    /// Returns the reason that C gave, `None` if that is not to drop the packet.
+    #[inline]
+    pub fn from_raw(reason: bindings::skb_drop_reason) -> Option<Self> {
+        (reason != bindings::skb_drop_reason_SKB_NOT_DROPPED_YET).then_some(Self(reason))
+    }
 }
 
 /// A packet, `struct sk_buff`.
@@ -271,25 +279,39 @@ impl SkBuff {
         result
     }
 
-    /// Says that the packet is encapsulated in headers that are about to be pushed.
-    pub fn set_encapsulated(self: Pin<&mut Self>) {
-        // SAFETY: The packet is valid and borrowed exclusively.
-        unsafe { bindings::skb_reset_inner_headers(self.as_raw()) };
-        // SAFETY: As above.
-        unsafe { bindings::skb_set_encapsulation(self.as_raw(), true) };
-    }
-
-    /// Says that the packet is not encapsulated any more.
-    pub fn set_decapsulated(self: Pin<&mut Self>) {
-        // SAFETY: The packet is valid and borrowed exclusively.
-        unsafe { bindings::skb_set_encapsulation(self.as_raw(), false) };
-    }
-
     /// Returns the EtherType.
     #[inline]
     pub fn protocol(&self) -> u16 {
         // SAFETY: The packet is valid.
         u16::from_be(unsafe { bindings::skb_get_protocol(self.as_raw()) })
+    }
+
+    /// Sets the EtherType.
+    #[inline]
+    pub fn set_protocol(self: Pin<&mut Self>, protocol: u16) {
+        // SAFETY: The packet is valid and borrowed exclusively.
+        unsafe { bindings::skb_set_protocol(self.as_raw(), protocol.to_be()) };
+    }
+
+    /// Whether the packet consists of several segments that are to be sent one by one.
+    #[inline]
+    pub fn is_gso(&self) -> bool {
+        // SAFETY: The packet is valid.
+        unsafe { bindings::skb_is_gso(self.as_raw()) }
+    }
+
+    /// Whether the packet was merged on reception in a way that forbids to forward it.
+    #[inline]
+    pub fn is_lro(&self) -> bool {
+        // SAFETY: The packet is valid.
+        unsafe { bindings::skb_warn_if_lro(self.as_raw()) }
+    }
+
+    /// Lets connection tracking take the packet for a new one.
+    #[inline]
+    pub fn reset_conntrack(self: Pin<&mut Self>) {
+        // SAFETY: The packet is valid and borrowed exclusively.
+        unsafe { bindings::nf_reset_ct(self.as_raw()) };
     }
 
     /// Returns the mark that routing rules may look at.
@@ -321,12 +343,19 @@ impl SkBuff {
         Some(unsafe { DstEntry::from_raw(dst.as_ptr()) })
     }
 
-    /// Replaces the route of the packet.
+    /// Takes the route of the packet away.
     #[inline]
-    pub fn set_dst(self: Pin<&mut Self>, dst: ARef<DstEntry>) {
+    pub fn clear_dst(self: Pin<&mut Self>) {
         // SAFETY: The packet is valid and borrowed exclusively.
         unsafe { bindings::skb_dst_drop(self.as_raw()) };
-        // SAFETY: As above; the reference that `dst` owns goes to the packet.
+    }
+
+    /// Replaces the route of the packet.
+    #[inline]
+    pub fn set_dst(mut self: Pin<&mut Self>, dst: ARef<DstEntry>) {
+        self.as_mut().clear_dst();
+        // SAFETY: The packet is valid, borrowed exclusively and has no route; the reference that
+        // `dst` owns goes to it.
         unsafe { bindings::skb_dst_set(self.as_raw(), ARef::into_raw(dst).as_ptr().cast()) };
     }
 }
@@ -455,6 +484,26 @@ impl OwnedSkBuff {
         }
         // SAFETY: By the type invariant the packet is valid and owned; it has a route.
         unsafe { bindings::dst_input(self.into_raw()) }
+    }
+
+    /// Sends the packet, an Ethernet frame, from `dev`, and returns what that returned, as
+    /// [`OwnedSkBuff::dst_input`] does.
+    #[inline]
+    pub fn transmit(self, dev: &NetDevice, _bh: &BhDisabled) -> c_int {
+        let skb = self.into_raw();
+
+        // SAFETY: By the type invariant the packet is valid and owned.
+        unsafe { bindings::skb_orphan(skb) };
+        // SAFETY: As above.
+        unsafe { bindings::skb_forward_csum(skb) };
+        // SAFETY: As above.
+        unsafe { bindings::skb_set_mac_header(skb, 0) };
+        // SAFETY: As above.
+        unsafe { bindings::skb_reset_mac_len(skb) };
+        // SAFETY: As above; the device is valid.
+        unsafe { bindings::skb_set_dev(skb, dev.as_raw()) };
+        // SAFETY: As above; the packet is given to the function.
+        unsafe { bindings::dev_queue_xmit(skb) }
     }
 }
 

@@ -32,14 +32,23 @@ pub(crate) struct EndBpf {
     pub(crate) name: CString,
 }
 
+/// As routes compare programs: by name.
+impl PartialEq for EndBpf {
+    fn eq(&self, other: &Self) -> bool {
+        *self.name == *other.name
+    }
+}
+
+impl Eq for EndBpf {}
+
 impl EndBpf {
     /// Replaces `input_action_end_bpf()`.
     #[inline]
-    pub(crate) fn process(
+    pub(crate) fn process<'bh>(
         &self,
         skb: Pin<&mut SkBuff>,
-        bh: &BhDisabled,
-    ) -> Result<Verdict, Discard> {
+        bh: &'bh BhDisabled,
+    ) -> Result<Verdict<'bh>, Discard> {
         let packet = SrPacket::find(skb, Routing::SegmentsLeft)?.advance()?;
         let (mut skb, srh) = packet.into_parts();
 

@@ -43,7 +43,7 @@ pub(crate) struct End {
 impl End {
     /// Replaces `input_action_end()`.
     #[inline]
-    pub(crate) fn process(&self, skb: Pin<&mut SkBuff>) -> Result<Verdict, Discard> {
+    pub(crate) fn process<'bh>(&self, skb: Pin<&mut SkBuff>) -> Result<Verdict<'bh>, Discard> {
         endpoint(skb, self.flavors)?;
         Ok(Verdict::Forward(Lookup::default()))
     }
@@ -63,7 +63,7 @@ pub(crate) struct EndX {
 impl EndX {
     /// Replaces `input_action_end_x()`.
     #[inline]
-    pub(crate) fn process(&self, skb: Pin<&mut SkBuff>) -> Result<Verdict, Discard> {
+    pub(crate) fn process<'bh>(&self, skb: Pin<&mut SkBuff>) -> Result<Verdict<'bh>, Discard> {
         endpoint(skb, self.flavors)?;
         Ok(Verdict::Forward(Lookup {
             next_hop: Some(self.next_hop),
@@ -83,7 +83,7 @@ pub(crate) struct EndT {
 impl EndT {
     /// Replaces `input_action_end_t()`.
     #[inline]
-    pub(crate) fn process(&self, skb: Pin<&mut SkBuff>) -> Result<Verdict, Discard> {
+    pub(crate) fn process<'bh>(&self, skb: Pin<&mut SkBuff>) -> Result<Verdict<'bh>, Discard> {
         endpoint(skb, None)?;
         Ok(Verdict::Forward(Lookup {
             table: NonZeroU32::new(self.table),

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! End.B6.Insert and End.B6.Encaps (RFC 8986, Section 4.13): endpoints bound to an SRv6 policy.
+
+use crate::{
+    encap,
+    encap::Encapsulation,
+    packet::SrPacket,
+    route::Lookup,
+    verdict::{
+        Discard,
+        Verdict, //
+    }, //
+};
+use kernel::{
+    net::{
+        ipv6,
+        ipv6::Routing,
+        skbuff::SkBuff, //
+    },
+    prelude::*, //
+};
+
+/// Puts an SRH on the packet.
+#[derive(PartialEq, Eq)]
+pub(crate) struct EndB6 {
+    /// A valid SRH: the segments of the policy.
+    pub(crate) srh: KVec<u8>,
+    /// Whether the SRH gets an IPv6 header of its own.
+    pub(crate) encapsulation: Encapsulation,
+}
+
+impl EndB6 {
+    /// Replaces `input_action_end_b6()` and `input_action_end_b6_encap()`.
+    pub(crate) fn process<'bh>(&self, skb: Pin<&mut SkBuff>) -> Result<Verdict<'bh>, Discard> {
+        let packet = SrPacket::find(skb, Routing::SegmentsLeft)?;
+        let skb = match self.encapsulation {
+            Encapsulation::Insert => packet.into_skb(),
+            Encapsulation::Push => packet.advance()?.into_parts().0,
+        };
+
+        encap::encapsulate(skb, self.encapsulation, &self.srh)?;
+        Ok(Verdict::Forward(Lookup::default()))
+    }
+
+    /// Returns the octets that are added to a packet.
+    pub(crate) fn headroom(&self) -> u16 {
+        let header_len = match self.encapsulation {
+            Encapsulation::Insert => 0,
+            Encapsulation::Push => ipv6::HEADER_LEN,
+        };
+
+        // OVERFLOW: An SRH has at most 2048 octets.
+        header_len + self.srh.len() as u16
+    }
+}

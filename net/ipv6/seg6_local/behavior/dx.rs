@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! End.DX2, End.DX4 and End.DX6 (RFC 8986, Sections 4.4, 4.5 and 4.9): decapsulation and
+//! cross-connect.
+
+use crate::{
+    encap,
+    route::{
+        Ipv4Lookup,
+        Lookup, //
+    },
+    verdict::{
+        Discard,
+        Verdict, //
+    }, //
+};
+use core::net::{
+    Ipv4Addr,
+    Ipv6Addr, //
+};
+use kernel::{
+    net::{
+        device::NetDevice,
+        lwtunnel,
+        skbuff::SkBuff,
+        tunnel::Inner, //
+    },
+    prelude::*,
+    softirq::BhDisabled,
+    uapi, //
+};
+
+/// Octets of an Ethernet header.
+const ETH_HLEN: usize = uapi::ETH_HLEN as usize;
+
+/// Removes the outer headers and sends the Ethernet frame inside from a device.
+#[derive(PartialEq, Eq)]
+pub(crate) struct EndDx2 {
+    /// Index of the device.
+    pub(crate) oif: u32,
+}
+
+impl EndDx2 {
+    /// Replaces `input_action_end_dx2()`.
+    pub(crate) fn process<'bh>(
+        &self,
+        mut skb: Pin<&mut SkBuff>,
+        bh: &'bh BhDisabled,
+    ) -> Result<Verdict<'bh>, Discard> {
+        let net = skb.dev(bh).ok_or(Discard::INVALID)?.namespace();
+
+        encap::terminate(skb.as_mut(), Inner::Ethernet)?;
+        let frame = skb.data().first_chunk().ok_or(Discard::INVALID)?;
+        let protocol = Protocol::of(frame);
+        let dev = net.find_device(self.oif, bh).filter(|dev| {
+            dev.is_ethernet() && dev.is_running() && !skb.is_lro() && fits(&skb, protocol, dev)
+        });
+
+        skb.set_protocol(protocol.number());
+        Ok(Verdict::Transmit(dev.ok_or(Discard::INVALID)?))
+    }
+}
+
+/// What the type field of an Ethernet frame says.
+#[derive(Clone, Copy)]
+enum Protocol {
+    /// The EtherType.
+    Type(u16),
+    /// A length, so an LLC header follows (IEEE 802.2).
+    Llc,
+}
+
+impl Protocol {
+    fn of(header: &[u8; ETH_HLEN]) -> Self {
+        let &[.., a, b] = header;
+
+        match u16::from_be_bytes([a, b]) {
+            number if u32::from(number) >= uapi::ETH_P_802_3_MIN => Self::Type(number),
+            _ => Self::Llc,
+        }
+    }
+
+    fn number(self) -> u16 {
+        match self {
+            Self::Type(number) => number,
+            Self::Llc => uapi::ETH_P_802_2 as u16,
+        }
+    }
+
+    /// Returns the octets of a VLAN tag, which do not count for the MTU.
+    fn tag_len(self) -> u32 {
+        match u32::from(self.number()) {
+            uapi::ETH_P_8021Q | uapi::ETH_P_8021AD => 4,
+            _ => 0,
+        }
+    }
+}
+
+/// Whether a device can send a frame of this length.
+fn fits(skb: &SkBuff, protocol: Protocol, dev: &NetDevice) -> bool {
+    // OVERFLOW: The header of the frame is in the packet.
+    let len = skb.len().saturating_sub(ETH_HLEN as u32);
+
+    skb.is_gso() || len.saturating_sub(protocol.tag_len()) <= dev.mtu()
+}
+
+/// Removes the outer headers and sends the IPv6 packet inside to a neighbor.
+#[derive(PartialEq, Eq)]
+pub(crate) struct EndDx6 {
+    /// The neighbor; the unspecified address stands for the destination of the packet.
+    pub(crate) next_hop: Ipv6Addr,
+}
+
+impl EndDx6 {
+    /// Replaces `input_action_end_dx6()`.
+    pub(crate) fn process<'bh>(
+        &self,
+        mut skb: Pin<&mut SkBuff>,
+    ) -> Result<Verdict<'bh>, Discard> {
+        encap::terminate(skb.as_mut(), Inner::Ipv6)?;
+        skb.reset_conntrack();
+        if lwtunnel::has_hooks() {
+            return Ok(Verdict::Prerouting(uapi::NFPROTO_IPV6 as u8));
+        }
+        Ok(self.resume())
+    }
+
+    /// Replaces `input_action_end_dx6_finish()`.
+    pub(crate) fn resume<'bh>(&self) -> Verdict<'bh> {
+        Verdict::Forward(Lookup {
+            next_hop: Some(self.next_hop).filter(|addr| !addr.is_unspecified()),
+            ..Lookup::default()
+        })
+    }
+}
+
+/// Removes the outer headers and sends the IPv4 packet inside to a neighbor.
+#[derive(PartialEq, Eq)]
+pub(crate) struct EndDx4 {
+    /// The neighbor; the unspecified address stands for the destination of the packet.
+    pub(crate) next_hop: Ipv4Addr,
+}
+
+impl EndDx4 {
+    /// Replaces `input_action_end_dx4()`.
+    pub(crate) fn process<'bh>(
+        &self,
+        mut skb: Pin<&mut SkBuff>,
+    ) -> Result<Verdict<'bh>, Discard> {
+        encap::terminate(skb.as_mut(), Inner::Ipv4)?;
+        skb.reset_conntrack();
+        if lwtunnel::has_hooks() {
+            return Ok(Verdict::Prerouting(uapi::NFPROTO_IPV4 as u8));
+        }
+        Ok(self.resume())
+    }
+
+    /// Replaces `input_action_end_dx4_finish()`.
+    pub(crate) fn resume<'bh>(&self) -> Verdict<'bh> {
+        Verdict::ForwardIpv4(Ipv4Lookup {
+            next_hop: Some(self.next_hop).filter(|addr| !addr.is_unspecified()),
+        })
+    }
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Headers around a packet: removing and adding them, for behaviors and for the helpers of programs.
+
+use crate::{
+    packet::SrhSpan,
+    srh,
+    verdict::Discard, //
+};
+use kernel::{
+    net::{
+        ipv6,
+        ipv6::Routing,
+        skbuff::SkBuff,
+        tunnel,
+        tunnel::Inner, //
+    },
+    prelude::*,
+    uapi, //
+};
+
+/// Removes the headers in front of `inner`, as the endpoint where the path of segments ends.
+///
+/// No segment may be left in any routing header, and the HMAC of an SRH has to satisfy the policy.
+/// Replaces `decap_and_validate()`.
+pub(crate) fn terminate(mut skb: Pin<&mut SkBuff>, inner: Inner) -> Result<(), Discard> {
+    if let Ok(offset) = ipv6::find_header(&skb, ipv6::PROTO_ROUTING, Routing::Any) {
+        let is_active = ipv6::find_header(&skb, ipv6::PROTO_ROUTING, Routing::SegmentsLeft).is_ok();
+
+        if is_active || !is_finished(skb.as_mut(), offset) {
+            return Err(Discard::INVALID);
+        }
+    }
+    decapsulate(skb, inner).map_err(|_| Discard::INVALID)
+}
+
+/// Whether the routing header at `offset`, without segments left, may be removed: one of another
+/// type (RFC 8200, Section 4.4), or a valid SRH with an acceptable HMAC.
+fn is_finished(mut skb: Pin<&mut SkBuff>, offset: u32) -> bool {
+    let Ok(data) = skb
+        .as_mut()
+        .may_pull(offset.saturating_add(srh::FIXED_LEN as u32))
+    else {
+        return false;
+    };
+    let routing_type = data
+        .get(offset as usize..)
+        .and_then(|header| header.get(srh::TYPE));
+
+    routing_type != Some(&srh::ROUTING_TYPE)
+        || SrhSpan::locate(skb.as_mut(), Routing::Any)
+            .is_some_and(|srh| ipv6::hmac_is_acceptable(skb, srh.offset))
+}
+
+/// Removes the headers in front of `inner`; fails with `EBADMSG` if there is no such packet.
+pub(crate) fn decapsulate(skb: Pin<&mut SkBuff>, inner: Inner) -> Result {
+    ipv6::find_header(&skb, inner.protocol(), Routing::Any)
+        .and_then(|offset| tunnel::decapsulate(skb, offset, inner))
+        .map_err(|_| EBADMSG)
+}
+
+/// How an SRH is added to a packet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encapsulation {
+    /// Behind a new IPv6 header (H.Encaps).
+    Push,
+    /// Behind the IPv6 header of the packet.
+    Insert,
+}
+
+/// Adds a valid SRH to the packet, and makes the first segment the destination.
+///
+/// Fails with `EBADMSG` if it is to be inserted in a packet that is not IPv6, and else with the
+/// errors of [`ipv6::insert_srh`] and [`ipv6::push_srh`].
+pub(crate) fn encapsulate(
+    mut skb: Pin<&mut SkBuff>,
+    encapsulation: Encapsulation,
+    srh: &[u8],
+) -> Result {
+    match encapsulation {
+        Encapsulation::Insert => {
+            if u32::from(skb.protocol()) != uapi::ETH_P_IPV6 {
+                return Err(EBADMSG);
+            }
+            ipv6::insert_srh(skb.as_mut(), srh)?;
+        }
+        Encapsulation::Push => {
+            tunnel::prepare(skb.as_mut())?;
+            ipv6::push_srh(skb.as_mut(), srh, Inner::Ipv6.protocol())?;
+            tunnel::finish(skb.as_mut());
+        }
+    }
+    skb.set_transport_header(ipv6::HEADER_LEN);
+    Ok(())
+}

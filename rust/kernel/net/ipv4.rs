@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! IPv4 headers and routes.
+//!
+//! C headers: [`include/net/ip.h`](srctree/include/net/ip.h),
+//! [`include/net/route.h`](srctree/include/net/route.h)
+
+use crate::{
+    bindings,
+    net::{
+        device::NetDevice,
+        skbuff::{
+            DropReason,
+            SkBuff, //
+        }, //
+    },
+    prelude::*,
+    sync::aref::ARef, //
+};
+use core::{
+    mem::offset_of,
+    net::Ipv4Addr,
+    ptr::NonNull, //
+};
+
+/// The length of an IPv4 header without options in octets.
+pub const HEADER_LEN: u16 = 20;
+
+/// Returns what the IPv4 stack keeps with a packet, `IPCB()`.
+#[inline]
+pub(super) fn control(skb: &SkBuff) -> *mut bindings::inet_skb_parm {
+    const {
+        assert!(size_of::<bindings::inet_skb_parm>() <= 48);
+        assert!(offset_of!(bindings::sk_buff, cb) % align_of::<bindings::inet_skb_parm>() == 0);
+    }
+    // SAFETY: The packet is valid.
+    unsafe { (&raw mut (*skb.as_raw()).cb).cast() }
+}
+
+/// Returns the header, if the packet starts with one that is linear.
+#[inline]
+fn header(skb: &SkBuff) -> Option<[u8; HEADER_LEN as usize]> {
+    let header = *skb.data().first_chunk()?;
+
+    (skb.network_offset() == 0).then_some(header)
+}
+
+/// Gives a packet that `dev` received a route, to `next_hop` or to its destination.
+///
+/// Fails with the reason for which the packet is to be dropped. Wraps `ip_route_input()`.
+#[inline]
+pub fn route_input(
+    mut skb: Pin<&mut SkBuff>,
+    dev: &NetDevice,
+    next_hop: Option<Ipv4Addr>,
+) -> Result<(), DropReason> {
+    let header = header(&skb).ok_or(DropReason::NOT_SPECIFIED)?;
+    let &[.., s0, s1, s2, s3, d0, d1, d2, d3] = &header;
+    let daddr = next_hop.unwrap_or(Ipv4Addr::new(d0, d1, d2, d3));
+
+    skb.as_mut().clear_dst();
+    // SAFETY: Packet and device are valid, the packet is borrowed exclusively, has no route and
+    // starts with an IPv4 header.
+    let reason = unsafe {
+        bindings::ip_route_input(
+            skb.as_raw(),
+            u32::from(daddr).to_be(),
+            u32::from_ne_bytes([s0, s1, s2, s3]),
+            dev.as_raw(),
+        )
+    };
+
+    match DropReason::from_raw(reason) {
+        Some(reason) => Err(reason),
+        None => Ok(()),
+    }
+}
+
+/// Makes `gateway` the neighbor that an IPv4 packet goes to, if its route names none.
+///
+/// A route to a neighbor on the link sends a packet to the neighbor that has its destination.
+pub fn set_gateway(skb: Pin<&mut SkBuff>, gateway: Ipv4Addr) -> Result<(), DropReason> {
+    if header(&skb).is_none() || skb.protocol() != bindings::ETH_P_IP as u16 {
+        return Err(DropReason::NOT_SPECIFIED);
+    }
+    let old = skb.dst().ok_or(DropReason::NOT_SPECIFIED)?;
+    // SAFETY: The route of an IPv4 packet is an `rtable`, and does not change after the lookup.
+    let rt = unsafe { &*old.as_raw().cast::<bindings::rtable>() };
+
+    if rt.rt_gw_family != 0 || u32::from(rt.rt_type) != bindings::RTN_UNICAST {
+        return Ok(());
+    }
+    // SAFETY: The device of the route is valid.
+    let new = unsafe {
+        bindings::rt_dst_alloc(old.dev().as_raw(), rt.rt_flags, rt.rt_type, false)
+    };
+    let new = NonNull::new(new).ok_or(DropReason::NOMEM)?;
+    // SAFETY: The route was just allocated and nobody else knows of it; the tunnel of the old one
+    // is null or held by it.
+    unsafe {
+        let new = &mut *new.as_ptr();
+
+        new.rt_is_input = 1;
+        new.rt_gw_family = bindings::AF_INET as u8;
+        new.__bindgen_anon_1.rt_gw4 = u32::from(gateway).to_be();
+        new.dst.input = rt.dst.input;
+        new.dst.output = rt.dst.output;
+        new.dst.lwtstate = bindings::lwtstate_get(rt.dst.lwtstate);
+        bindings::ip_dst_copy_metrics(&mut new.dst, old.as_raw());
+    }
+    // SAFETY: `dst` is a part of `rtable`, and the reference of the allocation goes to the packet.
+    skb.set_dst(unsafe { ARef::from_raw(NonNull::new_unchecked(new.as_ptr().cast())) });
+    Ok(())
+}
+
+/// Reads the options of an IPv4 packet that `dev` received, as the IPv4 stack wants to know them
+/// before it forwards or delivers the packet.
+///
+/// Fails with the reason for which the packet is to be dropped: malformed options, and source
+/// routes, which are not followed. Replaces `ip_rcv_options()`.
+pub fn read_options(mut skb: Pin<&mut SkBuff>, dev: &NetDevice) -> Result<(), DropReason> {
+    let header = header(&skb).ok_or(DropReason::NOT_SPECIFIED)?;
+    let header_len = u16::from(header[0] & 0x0f) * 4;
+
+    let Some(options_len) = header_len.checked_sub(HEADER_LEN).filter(|&len| len > 0) else {
+        return Ok(());
+    };
+    skb.as_mut()
+        .ensure_writable(header_len.into())
+        .map_err(|_| DropReason::NOMEM)?;
+    // SAFETY: The packet is valid and borrowed exclusively, so is its control block.
+    let options = unsafe { &mut (*control(&skb)).opt };
+
+    options.optlen = options_len as u8;
+    // SAFETY: All is valid, and the packet starts with its header, which is linear and private.
+    let status = unsafe {
+        bindings::ip_options_compile(dev.namespace().as_raw(), options, skb.as_raw())
+    };
+    if status != 0 {
+        return Err(DropReason::IP_INHDR);
+    }
+    if options.srr != 0 {
+        return Err(DropReason::NOT_SPECIFIED);
+    }
+    Ok(())
+}

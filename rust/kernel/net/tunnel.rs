@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! What a packet needs when headers are removed from it or put around it.
+//!
+//! C header: [`include/net/ip_tunnels.h`](srctree/include/net/ip_tunnels.h)
+
+use crate::{
+    bindings,
+    error::to_result,
+    net::{
+        ipv4,
+        ipv6,
+        skbuff::SkBuff, //
+    },
+    prelude::*,
+};
+use core::mem::offset_of;
+
+/// What is inside of the headers that are removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inner {
+    /// An Ethernet frame.
+    Ethernet,
+    /// An IPv4 packet.
+    Ipv4,
+    /// An IPv6 packet.
+    Ipv6,
+}
+
+impl Inner {
+    /// Returns the protocol number that announces it.
+    #[inline]
+    pub fn protocol(self) -> u8 {
+        match self {
+            Self::Ethernet => bindings::IPPROTO_ETHERNET as u8,
+            Self::Ipv4 => bindings::IPPROTO_IPIP as u8,
+            Self::Ipv6 => bindings::IPPROTO_IPV6 as u8,
+        }
+    }
+
+    /// Returns the length of its header without options.
+    #[inline]
+    fn least_len(self) -> u16 {
+        match self {
+            Self::Ethernet => bindings::ETH_HLEN as u16,
+            Self::Ipv4 => ipv4::HEADER_LEN,
+            Self::Ipv6 => ipv6::HEADER_LEN,
+        }
+    }
+
+    /// Returns the lengths that a header states: its own and that of the packet; `None` if they
+    /// contradict each other or the version is another one.
+    #[inline]
+    fn stated_lens(self, header: &[u8], is_gso: bool) -> Option<(u16, u32)> {
+        match self {
+            Self::Ethernet => Some((self.least_len(), self.least_len().into())),
+            Self::Ipv4 => {
+                let &[version_ihl, _, a, b, ..] = header.first_chunk::<20>()?;
+                let header_len = u16::from(version_ihl & 0x0f) * 4;
+                let total_len = match u16::from_be_bytes([a, b]) {
+                    // Segments together may be longer than the field can say.
+                    0 if is_gso => header_len,
+                    len => len,
+                };
+
+                (version_ihl >> 4 == 4 && header_len >= 20 && total_len >= header_len)
+                    .then_some((header_len, total_len.into()))
+            }
+            Self::Ipv6 => {
+                let &[version_class, _, _, _, a, b, ..] = header.first_chunk::<40>()?;
+                let payload_len = u32::from(u16::from_be_bytes([a, b]));
+
+                // OVERFLOW: A 16-bit number and 40.
+                (version_class >> 4 == 6).then_some((40, payload_len + 40))
+            }
+        }
+    }
+
+    /// Makes its header, behind the first `offset` octets, linear and returns the length of that.
+    ///
+    /// Fails with `EBADMSG` if it is incomplete or contradicts itself or the packet.
+    #[inline]
+    fn pull_header(self, mut skb: Pin<&mut SkBuff>, offset: u32) -> Result<u16> {
+        let is_gso = skb.is_gso();
+        let end = |header_len: u16| offset.checked_add(header_len.into()).ok_or(EBADMSG);
+        let data = skb.as_mut().may_pull(end(self.least_len())?);
+        let (header_len, len) = data
+            .ok()
+            .and_then(|data| self.stated_lens(data.get(offset as usize..)?, is_gso))
+            .ok_or(EBADMSG)?;
+
+        if skb.len().saturating_sub(offset) < len {
+            return Err(EBADMSG);
+        }
+        skb.may_pull(end(header_len)?)?;
+        Ok(header_len)
+    }
+}
+
+/// Cuts the first `len` octets of a packet off, so that it starts with the header of `inner`.
+///
+/// The header is made linear and checked for its version and lengths; what the stack knows of the
+/// packet, from its outer headers, is reset. Fails with `EBADMSG` if there is no such header and
+/// with `ENOMEM` if memory is short; the packet is as before then.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::net::{skbuff::OwnedSkBuff, tunnel};
+///
+/// // An IPv4 packet behind eight other octets.
+/// let mut packet = [0u8; 8 + 20];
+/// packet[8] = 0x45;
+/// packet[11] = 20;
+/// let mut skb = OwnedSkBuff::with_data(&packet, 0, GFP_KERNEL)?;
+///
+/// assert_eq!(tunnel::decapsulate(skb.as_mut(), 8, tunnel::Inner::Ipv6), Err(EBADMSG));
+/// tunnel::decapsulate(skb.as_mut(), 8, tunnel::Inner::Ipv4)?;
+/// assert_eq!(skb.data(), &packet[8..]);
+/// assert_eq!(skb.protocol(), 0x0800);
+/// # Ok::<(), Error>(())
+/// ```
+pub fn decapsulate(mut skb: Pin<&mut SkBuff>, len: u32, inner: Inner) -> Result {
+    let header_len = inner.pull_header(skb.as_mut(), len)?;
+
+    // SAFETY: The packet is valid and borrowed exclusively.
+    to_result(unsafe { bindings::iptunnel_pull_offloads(skb.as_raw()) })?;
+    skb.as_mut().pull_rcsum(len)?;
+    skb.as_mut().set_network_header(match inner {
+        Inner::Ethernet => header_len,
+        Inner::Ipv4 | Inner::Ipv6 => 0,
+    });
+    skb.as_mut().set_transport_header(header_len);
+    // SAFETY: The packet is valid and borrowed exclusively.
+    unsafe { bindings::skb_clear_hash(skb.as_raw()) };
+    match inner {
+        Inner::Ethernet => {}
+        Inner::Ipv4 => {
+            reset_ipv4_control(skb.as_mut());
+            skb.set_protocol(bindings::ETH_P_IP as u16);
+        }
+        Inner::Ipv6 => reset_ipv6_control(skb),
+    }
+    Ok(())
+}
+
+/// Returns what the IPv6 stack keeps with a packet, `IP6CB()`.
+#[inline]
+fn ipv6_control(skb: &SkBuff) -> *mut bindings::inet6_skb_parm {
+    const {
+        assert!(size_of::<bindings::inet6_skb_parm>() <= 48);
+        assert!(offset_of!(bindings::sk_buff, cb) % align_of::<bindings::inet6_skb_parm>() == 0);
+    }
+    // SAFETY: The packet is valid.
+    unsafe { (&raw mut (*skb.as_raw()).cb).cast() }
+}
+
+/// Lets the IPv6 stack know nothing of the packet but where it came from.
+#[inline]
+fn reset_ipv6_control(skb: Pin<&mut SkBuff>) {
+    // SAFETY: The packet is borrowed exclusively; the control block has room for the type, which
+    // any octets are valid for.
+    let control = unsafe { &mut *ipv6_control(&skb) };
+
+    *control = bindings::inet6_skb_parm {
+        iif: control.iif,
+        flags: control.flags & bindings::IP6SKB_L3SLAVE as u16,
+        nhoff: offset_of!(bindings::ipv6hdr, nexthdr) as u16,
+        ..pin_init::zeroed()
+    };
+}
+
+/// Lets the IPv4 stack know nothing of the packet but where it came from.
+#[inline]
+fn reset_ipv4_control(skb: Pin<&mut SkBuff>) {
+    // SAFETY: As in `reset_ipv6_control()`.
+    let old = unsafe { *ipv6_control(&skb) };
+    // SAFETY: The packet is borrowed exclusively; the control block has room for the type, which
+    // zeros are valid for.
+    let control = unsafe {
+        ipv4::control(&skb).write_bytes(0, 1);
+        &mut *ipv4::control(&skb)
+    };
+
+    control.iif = old.iif;
+    if u32::from(old.flags) & bindings::IP6SKB_L3SLAVE != 0 {
+        control.flags = bindings::IPSKB_L3SLAVE;
+    }
+}
+
+/// Prepares a packet for an IPv6 header that is about to be pushed in front of it.
+///
+/// Segments that are still to be cut will have the header, each. Fails with `ENOMEM` if memory is
+/// short.
+pub fn prepare(skb: Pin<&mut SkBuff>) -> Result {
+    const GSO_TYPE: c_int = bindings::SKB_GSO_IPXIP6 as c_int;
+
+    // SAFETY: The packet is valid and borrowed exclusively.
+    to_result(unsafe { bindings::iptunnel_handle_offloads(skb.as_raw(), GSO_TYPE) })
+}
+
+/// Tells segmentation and checksum offloads what is inside of the header that was pushed.
+pub fn finish(skb: Pin<&mut SkBuff>) {
+    // SAFETY: The packet is valid.
+    let transport = unsafe { bindings::skb_transport_offset(skb.as_raw()) };
+
+    // SAFETY: The packet is valid and borrowed exclusively.
+    unsafe { bindings::skb_set_inner_transport_header(skb.as_raw(), transport) };
+    // SAFETY: As above.
+    unsafe { bindings::skb_set_inner_protocol(skb.as_raw(), skb.protocol().to_be()) };
+}
