@@ -283,7 +283,11 @@ fn parse_flavors(nest: &Attr, supported: u32, extack: Option<&ExtAck>) -> Result
         let node = bits(attr::FLV_LCNODE_FN_BITS, lengths.node_bits())?;
 
         lengths = Lengths::new(block, node).ok_or_else(|| {
-            fail(extack, c"Invalid Locator Block/Node Function lengths", EINVAL)
+            fail(
+                extack,
+                c"Invalid Locator Block/Node Function lengths",
+                EINVAL,
+            )
         })?;
     }
     Ok(Flavors::new(operations, lengths))

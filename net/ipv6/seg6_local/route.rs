@@ -104,11 +104,7 @@ pub(crate) struct Ipv4Lookup {
 
 impl Ipv4Lookup {
     /// Gives the packet a route.
-    pub(crate) fn attach(
-        &self,
-        mut skb: Pin<&mut SkBuff>,
-        bh: &BhDisabled,
-    ) -> Result<(), Discard> {
+    pub(crate) fn attach(&self, mut skb: Pin<&mut SkBuff>, bh: &BhDisabled) -> Result<(), Discard> {
         let dev = skb.dev(bh).ok_or(Discard::INVALID)?;
 
         ipv4::route_input(skb.as_mut(), dev, self.next_hop)?;

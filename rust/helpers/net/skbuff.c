@@ -2,6 +2,7 @@
 
 #include <linux/skbuff.h>
 #include <net/dst.h>
+#include <net/inet_ecn.h>
 #include <net/ip_tunnels.h>
 
 #ifdef CONFIG_NET
@@ -140,6 +141,11 @@ __rust_helper void rust_helper_skb_reset_mac_len(struct sk_buff *skb)
 __rust_helper int rust_helper_iptunnel_pull_offloads(struct sk_buff *skb)
 {
 	return iptunnel_pull_offloads(skb);
+}
+
+__rust_helper int rust_helper_INET_ECN_set_ce(struct sk_buff *skb)
+{
+	return INET_ECN_set_ce(skb);
 }
 
 __rust_helper void rust_helper_skb_set_inner_protocol(struct sk_buff *skb, __be16 protocol)

@@ -91,9 +91,7 @@ pub fn set_gateway(skb: Pin<&mut SkBuff>, gateway: Ipv4Addr) -> Result<(), DropR
         return Ok(());
     }
     // SAFETY: The device of the route is valid.
-    let new = unsafe {
-        bindings::rt_dst_alloc(old.dev().as_raw(), rt.rt_flags, rt.rt_type, false)
-    };
+    let new = unsafe { bindings::rt_dst_alloc(old.dev().as_raw(), rt.rt_flags, rt.rt_type, false) };
     let new = NonNull::new(new).ok_or(DropReason::NOMEM)?;
     // SAFETY: The route was just allocated and nobody else knows of it; the tunnel of the old one
     // is null or held by it.
@@ -133,9 +131,8 @@ pub fn read_options(mut skb: Pin<&mut SkBuff>, dev: &NetDevice) -> Result<(), Dr
 
     options.optlen = options_len as u8;
     // SAFETY: All is valid, and the packet starts with its header, which is linear and private.
-    let status = unsafe {
-        bindings::ip_options_compile(dev.namespace().as_raw(), options, skb.as_raw())
-    };
+    let status =
+        unsafe { bindings::ip_options_compile(dev.namespace().as_raw(), options, skb.as_raw()) };
     if status != 0 {
         return Err(DropReason::IP_INHDR);
     }

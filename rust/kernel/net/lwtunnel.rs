@@ -343,11 +343,8 @@ unsafe extern "C" fn input<T: Encap>(skb: *mut bindings::sk_buff) -> c_int {
 }
 
 /// What netfilter calls when a packet may pass.
-type Continuation = unsafe extern "C" fn(
-    *mut bindings::net,
-    *mut bindings::sock,
-    *mut bindings::sk_buff,
-) -> c_int;
+type Continuation =
+    unsafe extern "C" fn(*mut bindings::net, *mut bindings::sock, *mut bindings::sk_buff) -> c_int;
 
 /// Lets netfilter look at a packet that is a valid one of `family`.
 #[cold]

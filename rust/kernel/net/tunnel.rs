@@ -95,12 +95,47 @@ impl Inner {
         skb.may_pull(end(header_len)?)?;
         Ok(header_len)
     }
+
+    /// Returns the ECN field of a header, `None` if it has none.
+    #[inline]
+    fn ecn(self, header: &[u8]) -> Option<u8> {
+        let class = header.get(1)?;
+
+        match self {
+            Self::Ethernet => None,
+            Self::Ipv4 => Some(class & 3),
+            Self::Ipv6 => Some(class >> 4 & 3),
+        }
+    }
+
+    /// Whether the packet inside has to say that the outer header, of IPv6, met congestion.
+    ///
+    /// Fails with `EBADMSG` if its sender would not understand: it has to be dropped then (RFC 6040,
+    /// Section 4.2).
+    #[inline]
+    fn met_congestion(self, data: &[u8], offset: u32) -> Result<bool> {
+        const NOT_ECT: u8 = 0;
+        const CE: u8 = 3;
+
+        if Self::Ipv6.ecn(data) != Some(CE) {
+            return Ok(false);
+        }
+        match data
+            .get(offset as usize..)
+            .and_then(|header| self.ecn(header))
+        {
+            Some(NOT_ECT) => Err(EBADMSG),
+            Some(_) => Ok(true),
+            None => Ok(false),
+        }
+    }
 }
 
 /// Cuts the first `len` octets of a packet off, so that it starts with the header of `inner`.
 ///
 /// The header is made linear and checked for its version and lengths; what the stack knows of the
-/// packet, from its outer headers, is reset. Fails with `EBADMSG` if there is no such header and
+/// packet, from its outer headers, is reset. The packet learns of congestion that its outer header,
+/// of IPv6, met. Fails with `EBADMSG` if there is no such header and
 /// with `ENOMEM` if memory is short; the packet is as before then.
 ///
 /// # Examples
@@ -122,7 +157,12 @@ impl Inner {
 /// ```
 pub fn decapsulate(mut skb: Pin<&mut SkBuff>, len: u32, inner: Inner) -> Result {
     let header_len = inner.pull_header(skb.as_mut(), len)?;
+    let met_congestion = inner.met_congestion(skb.data(), len)?;
 
+    if met_congestion {
+        // OVERFLOW: The header is in the packet.
+        skb.as_mut().ensure_writable(len + u32::from(header_len))?;
+    }
     // SAFETY: The packet is valid and borrowed exclusively.
     to_result(unsafe { bindings::iptunnel_pull_offloads(skb.as_raw()) })?;
     skb.as_mut().pull_rcsum(len)?;
@@ -137,9 +177,13 @@ pub fn decapsulate(mut skb: Pin<&mut SkBuff>, len: u32, inner: Inner) -> Result 
         Inner::Ethernet => {}
         Inner::Ipv4 => {
             reset_ipv4_control(skb.as_mut());
-            skb.set_protocol(bindings::ETH_P_IP as u16);
+            skb.as_mut().set_protocol(bindings::ETH_P_IP as u16);
         }
-        Inner::Ipv6 => reset_ipv6_control(skb),
+        Inner::Ipv6 => reset_ipv6_control(skb.as_mut()),
+    }
+    if met_congestion {
+        // SAFETY: The packet is valid and borrowed exclusively; its header is linear and private.
+        unsafe { bindings::INET_ECN_set_ce(skb.as_raw()) };
     }
     Ok(())
 }

@@ -149,9 +149,9 @@ impl EndDt46 {
         skb: Pin<&mut SkBuff>,
         bh: &'bh BhDisabled,
     ) -> Result<Verdict<'bh>, Discard> {
-        let is_ipv4 =
-            ipv6::find_header(&skb, Inner::Ipv4.protocol(), Routing::Any).is_ok();
+        let is_ipv4 = ipv6::find_header(&skb, Inner::Ipv4.protocol(), Routing::Any).is_ok();
 
-        self.vrf.process(skb, if is_ipv4 { Family::Ipv4 } else { Family::Ipv6 }, bh)
+        self.vrf
+            .process(skb, if is_ipv4 { Family::Ipv4 } else { Family::Ipv6 }, bh)
     }
 }

@@ -113,10 +113,7 @@ pub(crate) struct EndDx6 {
 
 impl EndDx6 {
     /// Replaces `input_action_end_dx6()`.
-    pub(crate) fn process<'bh>(
-        &self,
-        mut skb: Pin<&mut SkBuff>,
-    ) -> Result<Verdict<'bh>, Discard> {
+    pub(crate) fn process<'bh>(&self, mut skb: Pin<&mut SkBuff>) -> Result<Verdict<'bh>, Discard> {
         encap::terminate(skb.as_mut(), Inner::Ipv6)?;
         skb.reset_conntrack();
         if lwtunnel::has_hooks() {
@@ -143,10 +140,7 @@ pub(crate) struct EndDx4 {
 
 impl EndDx4 {
     /// Replaces `input_action_end_dx4()`.
-    pub(crate) fn process<'bh>(
-        &self,
-        mut skb: Pin<&mut SkBuff>,
-    ) -> Result<Verdict<'bh>, Discard> {
+    pub(crate) fn process<'bh>(&self, mut skb: Pin<&mut SkBuff>) -> Result<Verdict<'bh>, Discard> {
         encap::terminate(skb.as_mut(), Inner::Ipv4)?;
         skb.reset_conntrack();
         if lwtunnel::has_hooks() {
