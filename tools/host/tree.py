@@ -118,7 +118,7 @@ def main():
     if sys.argv[1:] == ["--list"]:
         print(*overlay_files(), sep="\n")
         return
-    pristine, tree = map(Path, sys.argv[1:])
+    pristine, tree = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
     if not tree.exists():
         copy_pristine(pristine, tree)
     with tempfile.TemporaryDirectory() as directory:
