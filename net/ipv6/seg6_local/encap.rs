@@ -87,7 +87,6 @@ pub(crate) fn encapsulate(
         Encapsulation::Push => {
             tunnel::prepare(skb.as_mut())?;
             ipv6::push_srh(skb.as_mut(), srh, Inner::Ipv6.protocol())?;
-            tunnel::finish(skb.as_mut());
         }
     }
     skb.set_transport_header(ipv6::HEADER_LEN);

@@ -37,6 +37,11 @@ __rust_helper u32 rust_helper_skb_get_mark(const struct sk_buff *skb)
 	return skb->mark;
 }
 
+__rust_helper bool rust_helper_skb_get_encapsulation(const struct sk_buff *skb)
+{
+	return skb->encapsulation;
+}
+
 __rust_helper unsigned int rust_helper_skb_headlen(const struct sk_buff *skb)
 {
 	return skb_headlen(skb);

@@ -114,9 +114,10 @@ impl NetDevice {
         // SAFETY: The device is valid.
         let flags = unsafe { bindings::dev_flags(self.as_raw()) };
 
-        // SAFETY: The device is valid.
-        flags & bindings::net_device_flags_IFF_UP != 0
-            && unsafe { bindings::netif_carrier_ok(self.as_raw()) }
+        // SAFETY: As above.
+        let has_carrier = unsafe { bindings::netif_carrier_ok(self.as_raw()) };
+
+        flags & bindings::net_device_flags_IFF_UP != 0 && has_carrier
     }
 
     /// Returns the most octets that a packet may have behind the header of the link.

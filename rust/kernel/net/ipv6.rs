@@ -84,14 +84,27 @@ pub enum Routing {
 /// ```
 #[inline]
 pub fn find_header(skb: &SkBuff, proto: u8, routing: Routing) -> Result<u32> {
+    let flags = match routing {
+        Routing::Any => 0,
+        Routing::SegmentsLeft => bindings::IP6_FH_F_SKIP_RH as c_int,
+    };
+
+    find(skb, proto.into(), flags)
+}
+
+/// Returns the offset of the first header that is no extension header.
+///
+/// Fails as [`find_header`].
+pub fn find_transport(skb: &SkBuff) -> Result<u32> {
+    find(skb, -1, 0)
+}
+
+#[inline]
+fn find(skb: &SkBuff, target: c_int, mut flags: c_int) -> Result<u32> {
     if !starts_with_header(skb) {
         return Err(EBADMSG);
     }
     let mut offset = 0;
-    let mut flags = match routing {
-        Routing::Any => 0,
-        Routing::SegmentsLeft => bindings::IP6_FH_F_SKIP_RH as c_int,
-    };
 
     // SAFETY: The packet is valid and starts with an IPv6 header; the pointers are to locals, and
     // the function takes a null pointer for the fragment offset.
@@ -99,7 +112,7 @@ pub fn find_header(skb: &SkBuff, proto: u8, routing: Routing) -> Result<u32> {
         bindings::ipv6_find_hdr(
             skb.as_raw(),
             &mut offset,
-            proto.into(),
+            target,
             ptr::null_mut(),
             &mut flags,
         )

@@ -232,24 +232,35 @@ fn reset_ipv4_control(skb: Pin<&mut SkBuff>) {
     }
 }
 
-/// Prepares a packet for an IPv6 header that is about to be pushed in front of it.
+/// Prepares a packet for an IPv6 header that is about to be pushed in front of it: segments that are
+/// still to be cut will have the header, each.
 ///
-/// Segments that are still to be cut will have the header, each. Fails with `ENOMEM` if memory is
-/// short.
-pub fn prepare(skb: Pin<&mut SkBuff>) -> Result {
+/// Fails with `ENOMEM` if memory is short.
+pub fn prepare(mut skb: Pin<&mut SkBuff>) -> Result {
     const GSO_TYPE: c_int = bindings::SKB_GSO_IPXIP6 as c_int;
-
-    // SAFETY: The packet is valid and borrowed exclusively.
-    to_result(unsafe { bindings::iptunnel_handle_offloads(skb.as_raw(), GSO_TYPE) })
-}
-
-/// Tells segmentation and checksum offloads what is inside of the header that was pushed.
-pub fn finish(skb: Pin<&mut SkBuff>) {
     // SAFETY: The packet is valid.
-    let transport = unsafe { bindings::skb_transport_offset(skb.as_raw()) };
+    let is_innermost = !unsafe { bindings::skb_get_encapsulation(skb.as_raw()) };
 
     // SAFETY: The packet is valid and borrowed exclusively.
-    unsafe { bindings::skb_set_inner_transport_header(skb.as_raw(), transport) };
+    to_result(unsafe { bindings::iptunnel_handle_offloads(skb.as_raw(), GSO_TYPE) })?;
     // SAFETY: As above.
     unsafe { bindings::skb_set_inner_protocol(skb.as_raw(), skb.protocol().to_be()) };
+    if skb.is_gso() && is_innermost {
+        set_inner_transport(skb.as_mut());
+    }
+    Ok(())
+}
+
+/// Tells where the transport header is, which for an IPv6 packet that was received is where the
+/// first extension header is until now.
+fn set_inner_transport(skb: Pin<&mut SkBuff>) {
+    let offset = match u32::from(skb.protocol()) {
+        bindings::ETH_P_IPV6 => ipv6::find_transport(&skb).ok(),
+        _ => None,
+    };
+
+    if let Some(offset) = offset {
+        // SAFETY: The packet is valid and borrowed exclusively.
+        unsafe { bindings::skb_set_inner_transport_header(skb.as_raw(), offset as c_int) };
+    }
 }
