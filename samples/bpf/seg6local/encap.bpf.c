@@ -16,19 +16,9 @@
 SEC("lwt_seg6local")
 int encap(struct __sk_buff *skb)
 {
-	/* The path is fc00:b::1, then fc00:b::2: the last segment is first. */
-	struct seg6_srh_2 srh = {
-		.fixed = {
-			.hdr_ext_len = sizeof(srh) / 8 - 1,
-			.routing_type = SEG6_ROUTING_TYPE,
-			.segments_left = 1,
-			.last_entry = 1,
-		},
-		.segment_list = {
-			{ .s6_addr = { 0xfc, 0, 0, 0x0b, [15] = 2 } },
-			{ .s6_addr = { 0xfc, 0, 0, 0x0b, [15] = 1 } },
-		},
-	};
+	const struct in6_addr first = { .s6_addr = { 0xfc, 0, 0, 0x0b, [15] = 1 } };
+	const struct in6_addr last = { .s6_addr = { 0xfc, 0, 0, 0x0b, [15] = 2 } };
+	struct seg6_srh_2 srh = seg6_srh_of_path(&first, &last);
 
 	if (bpf_lwt_seg6_action(skb, SEG6_LOCAL_ACTION_END_B6_ENCAP, &srh,
 				sizeof(srh)))

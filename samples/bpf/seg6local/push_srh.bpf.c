@@ -16,20 +16,12 @@
 SEC("lwt_in")
 int push_srh(struct __sk_buff *skb)
 {
-	/* The path is fc00:b::1, then the destination of the packet. */
-	struct seg6_srh_2 srh = {
-		.fixed = {
-			.hdr_ext_len = sizeof(srh) / 8 - 1,
-			.routing_type = SEG6_ROUTING_TYPE,
-			.segments_left = 1,
-			.last_entry = 1,
-			.tag = bpf_htons(0x0007),
-		},
-		.segment_list = {
-			[1] = { .s6_addr = { 0xfc, 0, 0, 0x0b, [15] = 1 } },
-		},
-	};
+	/* The path goes over fc00:b::1; its end is the destination of the packet. */
+	const struct in6_addr first = { .s6_addr = { 0xfc, 0, 0, 0x0b, [15] = 1 } };
+	const struct in6_addr destination = {};
+	struct seg6_srh_2 srh = seg6_srh_of_path(&first, &destination);
 
+	srh.fixed.tag = bpf_htons(0x0007);
 	if (bpf_lwt_push_encap(skb, BPF_LWT_ENCAP_SEG6_INLINE, &srh,
 			       sizeof(srh)))
 		return BPF_DROP;

@@ -46,11 +46,26 @@ struct seg6_srh {
 	__be16	tag;
 };
 
-/* An SRH of two segments, to hand to a helper that pushes one. */
+/* An SRH of two segments. */
 struct seg6_srh_2 {
 	struct seg6_srh fixed;
 	struct in6_addr segment_list[2];
 };
+
+/* The SRH of a path over two segments, to hand to a helper that pushes it. */
+static __always_inline struct seg6_srh_2
+seg6_srh_of_path(const struct in6_addr *first, const struct in6_addr *last)
+{
+	return (struct seg6_srh_2) {
+		.fixed = {
+			.hdr_ext_len = sizeof(struct seg6_srh_2) / 8 - 1,
+			.routing_type = SEG6_ROUTING_TYPE,
+			.segments_left = 1,
+			.last_entry = 1,
+		},
+		.segment_list = { *last, *first },
+	};
+}
 
 /*
  * seg6_find_srh - find the SRH and copy its fixed part
