@@ -207,9 +207,8 @@ def main():
     sysctl("net/core/bpf_jit_enable", 1)
     script = s.Script()
     net = Net()
-    suite = lib.Suite(net.forget)
+    suite = net.suite()
     idle = ebpf.load_program(ebpf.returning(ebpf.OK))
-    suite.add("who serves the route", net.serving)
     suite.add("BPF_PROG_TEST_RUN is refused", lambda: ebpf.test_run(idle, bytes(14) + PACKET)[0], -524)
     suite.add("one program is compiled, the other interpreted",
               lambda: (jitted(script), jitted(interpreted)), (True, False))

@@ -10,26 +10,11 @@ import netlink as nl
 import packet as p
 import script as s
 from bpf_helpers import BADMSG, FAULT, INVAL, OPAQUE, PLAIN, TABLE, WITH_TLV, Table, plain
-from topology import ALT, BACK, BACK2, IN_ADDRESS, OUT, SID, Net, ip, set_hmac_key
+from topology import ALT, BACK, BACK2, IN_ADDRESS, KEY, OUT, SECRET, SID, Net, set_hmac_key, set_tunnel_source
 
 A, B = "fd02::a", "fd02::b"
-TUNNEL_SRC = "fd01::2"
-KEY, SECRET = 42, "secret"
 FLOW = 0xAB << 20 | 0xCDEF1
 TO_ALT = s.action(nl.END_X, p.addr("fd03::1"))
-
-
-def inline(packet, segments, left, **fields):
-    """`packet` with an SRH inserted: its destination becomes segment 0."""
-    visited = [p.text(packet[24:40]), *segments[1:]]
-    header = p.srh(packet[6], visited, left, **fields)
-    return p.ip6(p.RH, visited[-1], header + packet[40:], hlim=packet[7], flow=p.flow(packet))
-
-
-def encapsulated(packet, segments, left, **fields):
-    """`packet` in an outer IPv6 packet with an SRH."""
-    header = p.srh(p.IPV6, segments, left, **fields)
-    return p.ip6(p.RH, segments[-1], header + packet, hlim=packet[7], flow=p.flow(packet), src=TUNNEL_SRC)
 
 
 def add_push(table, name, action, pushed):
@@ -47,7 +32,7 @@ def add_push(table, name, action, pushed):
     table.add(f"{name} with fewer segments left than the last entry", PLAIN, [call(three, 0)], [0],
               [(ALT, p.hop(pushed(plain(), three, 0)))])
     table.add(f"{name} with 1 segment", PLAIN, [call(one, 0)], [0],
-              [(OUT if pushed is inline else ALT, p.hop(pushed(plain(), one, 0)))])
+              [(OUT if pushed is p.inline else ALT, p.hop(pushed(plain(), one, 0)))])
     table.add(f"{name} with TLVs, flags and tag", PLAIN, [call(two, 1, tlvs=OPAQUE * 3, flags=1, tag=7)], [0],
               [(ALT, p.hop(pushed(plain(), two, 1, tlvs=OPAQUE * 3, flags=1, tag=7)))])
     largest = ["fd02::77"] * 126 + ["fd03::9"]
@@ -83,8 +68,8 @@ def add_hmac(table, name, call, pushed):
     """An SRH with an HMAC TLV is signed; the source and segment 0 are those of the packet."""
     for count in (2, 14):
         segments = ["fd02::77"] * (count - 1) + ["fd03::9"]
-        signed = [B, *segments[1:]] if pushed is inline else segments
-        digest = p.digest(SECRET, p.SRC if pushed is inline else TUNNEL_SRC, signed, KEY)
+        signed = [B, *segments[1:]] if pushed is p.inline else segments
+        digest = p.digest(SECRET, p.SRC if pushed is p.inline else p.TUNNEL_SRC, signed, KEY)
         out = pushed(plain(), segments, count - 1, flags=8, tlvs=p.hmac_tlv(KEY, digest))
         table.add(f"{name} with an HMAC over {count} segments", PLAIN,
                   [call(segments, count - 1, flags=8, tlvs=p.hmac_tlv(KEY))], [0], [(ALT, p.hop(out))])
@@ -97,8 +82,8 @@ def add_unroutable(table):
                                           ("a blackhole", "fd0d::1", errno.EINVAL, None),
                                           ("a local address", "fd0a::1", errno.EINVAL, None)):
         header = p.srh(0, ["fd02::77", target], 1)
-        for action, title, pushed, back in ((nl.END_B6, "End.B6", inline, BACK),
-                                            (nl.END_B6_ENCAP, "End.B6.Encaps", encapsulated, BACK2)):
+        for action, title, pushed, back in ((nl.END_B6, "End.B6", p.inline, BACK),
+                                            (nl.END_B6_ENCAP, "End.B6.Encaps", p.encapsulated, BACK2)):
             packet = pushed(plain(), ["fd02::77", target], 1)
             out = [] if icmp_code is None else \
                 [(back, p.icmp_error(1, icmp_code, packet, IN_ADDRESS, p.text(packet[8:24])))]
@@ -155,10 +140,10 @@ def add_after_dt6(table):
               [decap, TO_ALT, s.action(nl.END_T, TABLE[254]), decap], [0, BADMSG, BADMSG, BADMSG], alt, ebpf.REDIRECT)
     header = p.srh(0, ["fd02::77", "fd03::9"], 1)
     table.add("End.B6 after End.DT6", packet, [decap, s.action(nl.END_B6, header), s.store_bytes(45, b"\1")],
-              [0, 0, 0], [(ALT, p.hop(inline(inner, ["fd02::77", "fd03::9"], 1, flags=1)))])
+              [0, 0, 0], [(ALT, p.hop(p.inline(inner, ["fd02::77", "fd03::9"], 1, flags=1)))])
     table.add("End.B6.Encaps after End.DT6", packet,
               [decap, s.action(nl.END_B6_ENCAP, header), s.store_bytes(45, b"\1")], [0, 0, 0],
-              [(ALT, p.hop(encapsulated(inner, ["fd02::77", "fd03::9"], 1, flags=1)))])
+              [(ALT, p.hop(p.encapsulated(inner, ["fd02::77", "fd03::9"], 1, flags=1)))])
     table.add("End.B6.Encaps, then End.DT6: as before", PLAIN, [s.action(nl.END_B6_ENCAP, header), decap], [0, 0],
               [(ALT, p.hop(plain()))], ebpf.REDIRECT)
     table.add("the SRH of the inner packet can be edited", tunnel(p.sr("fd02::77", [A, "fd02::77"], 1)),
@@ -215,8 +200,8 @@ def add_half_done(table):
     for count in (2, 14):
         segments = ["fd02::77"] * (count - 1) + ["2001:db8::1"]
         end = 48 + 16 * count
-        for name, action, pushed, back in (("End.B6", nl.END_B6, inline, BACK),
-                                           ("End.B6.Encaps", nl.END_B6_ENCAP, encapsulated, BACK2)):
+        for name, action, pushed, back in (("End.B6", nl.END_B6, p.inline, BACK),
+                                           ("End.B6.Encaps", nl.END_B6_ENCAP, p.encapsulated, BACK2)):
             packet = pushed(plain(), segments, count - 1, flags=1, tlvs=bytes(8))
             out = [(back, p.icmp_error(1, 0, packet, IN_ADDRESS, p.text(packet[8:24])))]
             table.add(f"B4: {name} with {count} segments to no route, then the new SRH is edited", PLAIN,
@@ -228,13 +213,12 @@ def main():
     """Builds the suite and runs it."""
     script = s.Script()
     net = Net()
-    suite = lib.Suite(net.forget)
-    ip("sr", "tunsrc", "set", TUNNEL_SRC)
-    set_hmac_key(KEY, SECRET)
-    suite.add("who serves the route", net.serving)
+    suite = net.suite()
+    set_tunnel_source()
+    set_hmac_key()
     table = Table(suite, net, script, "JIT")
-    add_push(table, "End.B6", nl.END_B6, inline)
-    add_push(table, "End.B6.Encaps", nl.END_B6_ENCAP, encapsulated)
+    add_push(table, "End.B6", nl.END_B6, p.inline)
+    add_push(table, "End.B6.Encaps", nl.END_B6_ENCAP, p.encapsulated)
     add_unroutable(table)
     add_dt6(table)
     add_after_dt6(table)

@@ -15,7 +15,6 @@ import struct
 from functools import partial
 
 import ebpf
-import lib
 import netlink as nl
 import packet as p
 import script as s
@@ -246,8 +245,7 @@ def main():
     sysctl("net/core/bpf_jit_enable", 1)
     compiled = s.Script()
     net = Net()
-    suite = lib.Suite(net.forget)
-    suite.add("who serves the route", net.serving)
+    suite = net.suite()
     for script, title in ((compiled, "JIT"), (interpreted, "interpreter")):
         table = Table(suite, net, script, title)
         add_store_bytes(table)

@@ -17,10 +17,9 @@ import packet as p
 import script as s
 from bpf import end_bpf
 from model import MAX_SRH, Model
-from topology import ALT, ETH_P_ALL, OUT, SID, Net, ip, packet_socket
+from topology import ALT, ETH_P_ALL, OUT, SID, Net, packet_socket, set_tunnel_source
 
 SEED, SEQUENCES, CASES, TAPPED_CASES = 20, 12, 40, 10
-TUNNEL_SRC = "fd01::2"
 DESTINATIONS = ("fd02::1", "fd02::2", "fd03::1", "fd03::2")
 ACTIONS = (nl.END_X, nl.END_T, nl.END_DT6, nl.END_B6, nl.END_B6_ENCAP)
 
@@ -127,7 +126,7 @@ def play(model, call):
 def sequence(net, script, generator):
     """One random program on one random packet, which is returned."""
     before, after = generator.packet()
-    model = Model(after, route, TUNNEL_SRC)
+    model = Model(after, route, p.TUNNEL_SRC)
     calls, results = [], []
     for _ in range(generator.random.randrange(1, SEQUENCES)):
         calls.append(generator.call(model))
@@ -165,9 +164,8 @@ def main():
     """Builds the suite and runs it."""
     script = s.Script()
     net = Net()
-    suite = lib.Suite(net.forget)
-    ip("sr", "tunsrc", "set", TUNNEL_SRC)
-    suite.add("who serves the route", net.serving)
+    suite = net.suite()
+    set_tunnel_source()
     for seed in range(SEED, SEED + CASES):
         suite.add(f"{SEQUENCES} random programs, seed {seed}", partial(sequences, net, script, seed))
     for seed in range(SEED + CASES, SEED + CASES + TAPPED_CASES):

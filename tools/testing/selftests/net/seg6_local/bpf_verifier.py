@@ -144,8 +144,7 @@ def contained(program, part, **options):
 def main():
     """Builds the suite and runs it."""
     net = Net()
-    suite = lib.Suite(net.forget)
-    suite.add("who serves the route", net.serving)
+    suite = net.suite()
     for field in FIELDS:
         name, *_, readable, writable = field
         suite.add(f"{name} is {'' if readable else 'not '}readable", partial(access, field, False), readable)

@@ -14,7 +14,8 @@ import ebpf
 import lib
 import netlink as nl
 import packet as p
-from topology import SID, Net
+from edge import VRF_TABLE, Edge, strict_mode
+from topology import SID
 
 POLICY = errno.ERANGE, "Attribute failed policy validation"
 LENGTH = errno.ERANGE, "binary attribute size out of range"
@@ -23,13 +24,19 @@ CSID = errno.EINVAL, "Invalid Locator Block/Node Function lengths"
 INVALID = errno.EINVAL, None
 RANGE = errno.ERANGE, None
 ACCEPTED = 0, None
+TABLES = errno.EINVAL, "table or vrftable must be specified"
+NO_VRF = errno.ENODEV, "Table has no associated VRF device"
+NOT_STRICT = errno.EPERM, "Strict mode for VRF is disabled"
 LEAK_BATCH, LEAK_ROUNDS = 100, 50
 LEFTOVER = 0, "bytes leftover after parsing attributes"
 
 END = nl.u32(nl.ACTION, nl.END)
 END_X = nl.u32(nl.ACTION, nl.END_X)
 END_T = nl.u32(nl.ACTION, nl.END_T)
-END_BPF = nl.u32(nl.ACTION, nl.END_BPF)
+END_DX2, END_DX6, END_DX4, END_DT6, END_DT4, END_B6, END_B6_ENCAP, END_BPF, END_DT46 = (
+    nl.u32(nl.ACTION, action) for action in (nl.END_DX2, nl.END_DX6, nl.END_DX4, nl.END_DT6, nl.END_DT4, nl.END_B6,
+                                             nl.END_B6_ENCAP, nl.END_BPF, nl.END_DT46))
+VRF_ACTIONS = ("End.DT6", END_DT6), ("End.DT4", END_DT4), ("End.DT46", END_DT46)
 NH6 = nl.addr6(nl.NH6, "fd03::1")
 TABLE = nl.u32(nl.TABLE, 100)
 
@@ -174,21 +181,68 @@ def liberal_cases():
     yield "SRH of every size on End", END + nl.attr(nl.SRH, b"\0" * 7), ACCEPTED
 
 
-def other_actions():
-    """The actions that this implementation does not have yet: (name, id, attributes, what C answers)."""
-    srh = nl.attr(nl.SRH, p.srh(0, ["fd02::a"], 0))
-    strict = errno.EPERM, "Strict mode for VRF is disabled"
-    vrf = nl.u32(nl.VRFTABLE, 100)
-    return (
-        ("End.DX2", nl.END_DX2, nl.u32(nl.OIF, 1), ACCEPTED),
-        ("End.DX6", nl.END_DX6, NH6, ACCEPTED),
-        ("End.DX4", nl.END_DX4, nl.attr(nl.NH4, bytes(4)), ACCEPTED),
-        ("End.DT6", nl.END_DT6, TABLE, ACCEPTED),
-        ("End.DT4", nl.END_DT4, vrf, strict),
-        ("End.B6", nl.END_B6, srh, ACCEPTED),
-        ("End.B6.Encaps", nl.END_B6_ENCAP, srh, ACCEPTED),
-        ("End.DT46", nl.END_DT46, vrf, strict),
-    )
+def decap_cases():
+    """The behaviors that decapsulate."""
+    oif, any4, vrf = nl.u32(nl.OIF, 1), nl.attr(nl.NH4, bytes(4)), nl.u32(nl.VRFTABLE, VRF_TABLE)
+    no_vrf = nl.u32(nl.VRFTABLE, 4711)
+    yield "End.DX2 without OIF", END_DX2, INVALID
+    yield "End.DX2 with IIF only", END_DX2 + nl.u32(nl.IIF, 1), INVALID
+    yield "End.DX2 with a device that is not Ethernet", END_DX2 + oif, ACCEPTED
+    yield "End.DX2 with a device that does not exist", END_DX2 + nl.u32(nl.OIF, 4711), ACCEPTED
+    yield "End.DX2 with device 0", END_DX2 + nl.u32(nl.OIF, 0), ACCEPTED
+    yield "End.DX6 without NH6", END_DX6, INVALID
+    yield "End.DX6 with NH4 only", END_DX6 + any4, INVALID
+    yield "End.DX6 with the unspecified address", END_DX6 + nl.addr6(nl.NH6, "::"), ACCEPTED
+    yield "End.DX6 with a multicast address", END_DX6 + nl.addr6(nl.NH6, "ff02::1"), ACCEPTED
+    yield "End.DX4 without NH4", END_DX4, INVALID
+    yield "End.DX4 with NH6 only", END_DX4 + NH6, INVALID
+    yield "End.DX4 with address 0.0.0.0", END_DX4 + any4, ACCEPTED
+    yield "End.DX4 with a broadcast address", END_DX4 + nl.attr(nl.NH4, b"\xff" * 4), ACCEPTED
+    yield "End.DT6 without a table", END_DT6, TABLES
+    yield "End.DT6 with TABLE and VRFTABLE", END_DT6 + TABLE + vrf, TABLES
+    yield "End.DT6 with TABLE and VRFTABLE without VRF", END_DT6 + TABLE + no_vrf, TABLES
+    yield "End.DT6 without a table, with wrong COUNTERS", END_DT6 + nl.attr(nl.COUNTERS), INVALID
+    yield "End.DT6 with a table that does not exist", END_DT6 + nl.u32(nl.TABLE, 4711), ACCEPTED
+    yield "End.DT6 with table 0", END_DT6 + nl.u32(nl.TABLE, 0), ACCEPTED
+    yield "End.DT6 with table -1", END_DT6 + nl.u32(nl.TABLE, -1), ACCEPTED
+    for name, action in (("End.DT4", END_DT4), ("End.DT46", END_DT46)):
+        yield f"{name} without VRFTABLE", action, INVALID
+        yield f"{name} with TABLE only", action + TABLE, INVALID
+        yield f"{name} with TABLE, too", action + TABLE + vrf, ACCEPTED
+    for name, action in VRF_ACTIONS:
+        yield f"{name} with a VRF", action + vrf, ACCEPTED
+        for table in (4711, 0, 100, 254, -1):
+            yield f"{name} with table {table}, of no VRF", action + nl.u32(nl.VRFTABLE, table), NO_VRF
+        yield f"{name} with a wrong VRF and wrong COUNTERS", action + no_vrf + nl.attr(nl.COUNTERS), INVALID
+        yield f"{name} with wrong FLAVORS", action + vrf + nl.flavors(nl.USP), ACCEPTED
+
+
+def srh_cases():
+    """The SRH of End.B6 and End.B6.Encaps."""
+    good = p.srh(0, ["fd02::77", "fd03::9"], 1)
+    for name, action in (("End.B6", END_B6), ("End.B6.Encaps", END_B6_ENCAP)):
+        yield f"{name} without SRH", action, INVALID
+        yield f"{name} with an empty SRH", action + nl.attr(nl.SRH), INVALID
+        for what, header in p.invalid_srhs():
+            yield f"{name} with {what}", action + nl.attr(nl.SRH, header), INVALID
+        yield f"{name} with 8 bytes behind the SRH", action + nl.attr(nl.SRH, good + bytes(8)), INVALID
+        for what, header in (("wrong", b""), ("right", good)):
+            yield (f"{name} with a {what} SRH and wrong COUNTERS",
+                   action + nl.attr(nl.SRH, header) + nl.attr(nl.COUNTERS), INVALID)
+        for what, header in (("1 segment", p.srh(0, ["fd03::9"], 0)), ("2 segments", good),
+                             ("127 segments", p.srh(0, ["fd03::9"] * 127, 126)),
+                             ("127 segments and a TLV", p.srh(0, ["fd03::9"] * 127, 126, tlvs=p.pad(8))),
+                             ("a next header", p.edit(good, 0, b"\x3b")),
+                             ("no segments left", p.srh(0, ["fd02::77", "fd03::9"], 0)),
+                             ("tag, flags and TLVs", p.srh(0, ["fd03::9"], 0, tag=1, flags=255, tlvs=p.pad(16))),
+                             ("an unknown HMAC key", p.srh(0, ["fd03::9"], 0, flags=8, tlvs=p.hmac_tlv(99)))):
+            yield f"{name} with {what}", action + nl.attr(nl.SRH, header), ACCEPTED
+
+
+def without_strict_mode(net, data):
+    """Tries to add a SID while a table may belong to several VRFs."""
+    with strict_mode(0):
+        return attempt(net, data)
 
 
 def program_freed(net):
@@ -239,28 +293,34 @@ def nothing_leaks(net, data, want):
 
 def main():
     """Builds the suite and runs it."""
-    net = Net()
-    suite = lib.Suite(net.forget)
-    suite.add("who serves the route", net.serving)
+    net = Edge()
+    suite = net.suite()
     idle = ebpf.load_program(ebpf.returning(ebpf.OK))
     other_type = ebpf.load_program(ebpf.returning(ebpf.OK), ebpf.TYPE_LWT_IN)
     for cases in (policy_cases(), required_cases(), bpf_cases(idle, other_type), counters_cases(), flavors_cases(),
-                  liberal_cases()):
+                  decap_cases(), srh_cases(), liberal_cases()):
         for name, data, want in cases:
             suite.add(f"{name}: {errno.errorcode.get(want[0], 'accepted')}", partial(attempt, net, data), want)
-    for name, number, attributes, c_answers in other_actions():
-        suite.add(f"{name} is refused by name", partial(attempt, net, nl.u32(nl.ACTION, number) + attributes),
-                  (errno.EOPNOTSUPP, f"Behavior {name} is not implemented in Rust yet"), ("D1", c_answers))
+    for name, action in VRF_ACTIONS:
+        for table in (VRF_TABLE, 4711):
+            suite.add(f"{name} with table {table}, VRFs not in strict mode: EPERM",
+                      partial(without_strict_mode, net, action + nl.u32(nl.VRFTABLE, table)), NOT_STRICT)
+    suite.add("End.DT6 with TABLE, VRFs not in strict mode: accepted",
+              partial(without_strict_mode, net, END_DT6 + TABLE), ACCEPTED)
     suite.add("a SID for IPv4: EINVAL", partial(attempt, net, END, family=socket.AF_INET), INVALID)
     for kind in (0, 11, 99, 0xFFFF):
         suite.add(f"encapsulation type {kind}: EINVAL", partial(attempt, net, END, kind),
                   (errno.EINVAL, "Unknown lwt encapsulation type"))
-    long_name = nl.bpf(idle, "n" * 256)
+    long_name, long_path = nl.bpf(idle, "n" * 256), nl.attr(nl.SRH, p.srh(0, ["fd03::9"] * 50, 49))
     for name, data, want in (
         ("good SIDs", END_BPF + long_name + nl.counters(), ACCEPTED),
         ("a wrong action", nl.u32(nl.ACTION, 17), INVALID),
         ("counters and wrong flavors", END + nl.counters() + nl.flavors(nl.USP), FLAVOR),
         ("a program and wrong counters", END_BPF + long_name + nl.attr(nl.COUNTERS), INVALID),
+        ("policies", END_B6 + long_path + nl.counters(), ACCEPTED),
+        ("a policy and wrong counters", END_B6_ENCAP + long_path + nl.attr(nl.COUNTERS), INVALID),
+        ("SIDs of a VRF", END_DT46 + nl.u32(nl.VRFTABLE, VRF_TABLE) + nl.counters(), ACCEPTED),
+        ("counters and no VRF", END_DT4 + nl.u32(nl.VRFTABLE, 4711) + nl.counters(), NO_VRF),
     ):
         suite.add(f"nothing leaks: {name}", partial(nothing_leaks, net, data, want))
     suite.add("the program of a SID is freed", partial(program_freed, net))

@@ -8,13 +8,11 @@ The C implementation dereferences NULL here, so there this program has a guest o
 from functools import partial
 
 import ebpf
-import lib
 import packet as p
 import script as s
-from bpf_encap import KEY, SECRET
 from bpf_helpers import INVAL
 from lwt_in import PACKET, SEG6, SEG6_INLINE
-from topology import Net, set_hmac_key
+from topology import KEY, Net, set_hmac_key
 
 SEGMENTS = ["fd02::77", "fd03::9"]
 
@@ -30,9 +28,8 @@ def main():
     """Builds the suite and runs it."""
     script = s.Script()
     net = Net()
-    suite = lib.Suite(net.forget)
-    set_hmac_key(KEY, SECRET)
-    suite.add("who serves the route", net.serving)
+    suite = net.suite()
+    set_hmac_key()
     signed = p.srh(0, SEGMENTS, 1, flags=8, tlvs=p.hmac_tlv(KEY))
     for name, kind, header in (("SEG6", SEG6, p.srh(0, SEGMENTS, 1)), ("SEG6 with an HMAC", SEG6, signed),
                                ("SEG6_INLINE with an HMAC", SEG6_INLINE, signed)):

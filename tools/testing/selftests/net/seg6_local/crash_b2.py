@@ -10,7 +10,6 @@ import struct
 from functools import partial
 
 import ebpf
-import lib
 import packet as p
 import script as s
 from bpf import end_bpf
@@ -32,8 +31,7 @@ def main():
     """Builds the suite and runs it."""
     script, growing = s.Script(), ebpf.Object("grow.bpf.o")
     net = Net()
-    suite = lib.Suite(net.forget)
-    suite.add("who serves the route", net.serving)
+    suite = net.suite()
     for delta in (I32_MAX, I32_MAX - 1, I32_MAX - 62, I32_MAX - 320, 0x40000000, 0x10000, 2048):
         want = ROUNDS, ROUNDS, [(OUT, p.hop(plain(tlvs=bytes(ROUNDS))))], (1, len(PLAIN), 0)
         suite.add(f"B2: growth by {delta:#x} after every byte: -EINVAL",

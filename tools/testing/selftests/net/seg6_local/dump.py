@@ -11,16 +11,22 @@ import ebpf
 import lib
 import netlink as nl
 import packet as p
-from topology import OUT, SID, Installed, Net, ip
+from edge import VRF_TABLE, Edge
+from topology import SID, ip
 
 END = nl.u32(nl.ACTION, nl.END)
 END_X = nl.u32(nl.ACTION, nl.END_X)
 END_T = nl.u32(nl.ACTION, nl.END_T)
 END_BPF = nl.u32(nl.ACTION, nl.END_BPF)
+END_DX2, END_DX6, END_DX4, END_DT6, END_DT4, END_B6, END_B6_ENCAP, END_DT46 = (
+    nl.u32(nl.ACTION, action) for action in (nl.END_DX2, nl.END_DX6, nl.END_DX4, nl.END_DT6, nl.END_DT4, nl.END_B6,
+                                             nl.END_B6_ENCAP, nl.END_DT46))
+NH4, OTHER_NH4 = nl.attr(nl.NH4, bytes(4)), nl.attr(nl.NH4, p.addr("10.3.0.1"))
+VRF = nl.u32(nl.VRFTABLE, VRF_TABLE)
 NH6, OTHER_NH6 = nl.addr6(nl.NH6, "fd03::1"), nl.addr6(nl.NH6, "fd03::2")
 TABLE, OTHER_TABLE = nl.u32(nl.TABLE, 100), nl.u32(nl.TABLE, 101)
 IIF, OIF = nl.u32(nl.IIF, 77), nl.u32(nl.OIF, 4711)
-SRH = nl.attr(nl.SRH, p.srh(0, ["fd02::a"], 0))
+SRH, OTHER_SRH = (nl.attr(nl.SRH, p.srh(0, ["fd02::a"], 0, tag=tag)) for tag in (0, 1))
 ZERO = nl.counters()
 PACKET = p.sr(SID, ["fd02::a", SID], 1)
 
@@ -100,6 +106,30 @@ def add_dumps(suite, net, idle):
         ("End.BPF with a name with NUL", END_BPF + nl.bpf(idle, "na\0me"), END_BPF + bpf(b"na")),
     ):
         suite.add(f"dump: {name}", partial(dumped, net, data, want))
+    add_own_attributes(suite, net, idle, bpf(b"prog"))
+
+
+def add_own_attributes(suite, net, idle, dumped_bpf):
+    """An action keeps its own attributes, in the order of their numbers, and ignores the others."""
+    csid, long_srh = nl.flavors(nl.NEXT_CSID, 32, 16), nl.attr(nl.SRH, p.srh(59, ["fd03::9"] * 127, 0, tlvs=p.pad(8)))
+    given = [csid, ZERO, VRF, nl.bpf(idle), OIF, IIF, NH6, NH4, TABLE, SRH]
+    for name, action, own in (
+        ("End", END, (ZERO, csid)), ("End.X", END_X, (NH6, OIF, ZERO, csid)), ("End.T", END_T, (TABLE, ZERO)),
+        ("End.DX2", END_DX2, (OIF, ZERO)), ("End.DX6", END_DX6, (NH6, ZERO)), ("End.DX4", END_DX4, (NH4, ZERO)),
+        ("End.DT6 with TABLE", END_DT6, (TABLE, ZERO)), ("End.DT6 with VRFTABLE", END_DT6, (VRF, ZERO)),
+        ("End.DT4", END_DT4, (VRF, ZERO)), ("End.B6", END_B6, (SRH, ZERO)),
+        ("End.B6.Encaps", END_B6_ENCAP, (SRH, ZERO)), ("End.BPF", END_BPF, (dumped_bpf, ZERO)),
+        ("End.DT46", END_DT46, (VRF, ZERO)),
+    ):
+        others = [data for data in given if action != END_DT6 or data not in (TABLE, VRF) or data in own]
+        suite.add(f"dump: {name}, given all attributes", partial(dumped, net, b"".join(others) + action,
+                                                                 action + b"".join(own)))
+        least = [data for data in others if data in own and data not in (ZERO, csid)]
+        least += [nl.bpf(idle)] if action == END_BPF else []
+        want = action + b"".join(data for data in own if data not in (ZERO, csid))
+        suite.add(f"dump: {name}, given no counters", partial(dumped, net, action + b"".join(reversed(least)), want))
+    for name, action in (("End.B6", END_B6), ("End.B6.Encaps", END_B6_ENCAP)):
+        suite.add(f"dump: {name} with an SRH of 2048 bytes", partial(dumped, net, long_srh + action, action + long_srh))
 
 
 def counted(net, idle):
@@ -128,8 +158,11 @@ def sized(net, idle):
     for legs in range(1, 33):
         hops = b""
         for leg in range(legs):
-            data = END_BPF + nl.bpf(idle, f"{leg:0256}") + ZERO if leg % 2 else \
-                END_X + nl.addr6(nl.NH6, f"fd03::{leg}") + OIF + ZERO + nl.flavors(nl.NEXT_CSID)
+            data = (END_X + nl.addr6(nl.NH6, f"fd03::{leg}") + OIF + ZERO + nl.flavors(nl.NEXT_CSID),
+                    END_BPF + nl.bpf(idle, f"{leg:0256}") + ZERO,
+                    END_B6 + nl.attr(nl.SRH, p.srh(0, [f"fd03::{leg}"] * 20, 0)) + ZERO,
+                    (END_DX4 + nl.attr(nl.NH4, bytes((10, 3, 0, leg))), END_DX2 + nl.u32(nl.OIF, leg),
+                     END_DT6 + nl.u32(nl.TABLE, leg))[leg % 3] + ZERO)[leg % 4]
             hop = nl.addr6(nl.RTA_GATEWAY, "fdff:2::1") + nl.encap(nl.ENCAP_SEG6_LOCAL, data)
             hops += struct.pack("=H", 8 + len(hop)) + lengths + hop
         message = nl.route(f"{SID}/128", nl.attr(nl.RTA_MULTIPATH, hops))
@@ -168,6 +201,15 @@ def add_comparisons(suite, net, idle, other):
         ("End.T", END_T + TABLE, END_T + TABLE),
         ("End.BPF", bpf, bpf),
         ("End.BPF with empty names", no_name, no_name),
+        ("End.DX2", END_DX2 + OIF, END_DX2 + NH6 + OIF),
+        ("End.DX4", END_DX4 + NH4, END_DX4 + NH4 + OIF),
+        ("End.DX6", END_DX6 + NH6, END_DX6 + NH6),
+        ("End.DT6 with TABLE", END_DT6 + TABLE, END_DT6 + TABLE),
+        ("End.DT6 with VRFTABLE", END_DT6 + VRF, END_DT6 + VRF),
+        ("End.DT4", END_DT4 + VRF, END_DT4 + VRF + TABLE),
+        ("End.DT46", END_DT46 + VRF, END_DT46 + VRF),
+        ("End.B6", END_B6 + SRH, END_B6 + SRH),
+        ("End.B6.Encaps", END_B6_ENCAP + SRH, END_B6_ENCAP + SRH),
         ("two programs of one name", bpf, END_BPF + nl.bpf(other)),
     )
     different = (
@@ -182,6 +224,16 @@ def add_comparisons(suite, net, idle, other):
         ("with and without device", END_X + NH6, END_X + NH6 + OIF),
         ("devices", END_X + NH6 + OIF, END_X + NH6 + nl.u32(nl.OIF, 1)),
         ("tables", END_T + TABLE, END_T + OTHER_TABLE),
+        ("policies with and without encapsulation", END_B6 + SRH, END_B6_ENCAP + SRH),
+        ("SRHs", END_B6 + SRH, END_B6 + OTHER_SRH),
+        ("lengths of SRHs", END_B6_ENCAP + SRH, END_B6_ENCAP + nl.attr(nl.SRH, p.srh(0, ["fd02::a"] * 2, 0))),
+        ("next hops of End.DX4", END_DX4 + NH4, END_DX4 + OTHER_NH4),
+        ("next hops of End.DX6", END_DX6 + NH6, END_DX6 + OTHER_NH6),
+        ("ports", END_DX2 + OIF, END_DX2 + nl.u32(nl.OIF, 1)),
+        ("tables of End.DT6", END_DT6 + TABLE, END_DT6 + OTHER_TABLE),
+        ("a table and a VRF", END_DT6 + nl.u32(nl.TABLE, VRF_TABLE), END_DT6 + VRF),
+        ("VRFs", END_DT46 + VRF, END_DT46 + nl.u32(nl.VRFTABLE, 300)),
+        ("protocols in a VRF", END_DT4 + VRF, END_DT46 + VRF),
         ("names of one program", bpf, END_BPF + nl.bpf(idle, "prog2")),
         ("an empty name", bpf, no_name),
         ("cases of a name", bpf, END_BPF + nl.bpf(idle, "Prog")),
@@ -191,31 +243,6 @@ def add_comparisons(suite, net, idle, other):
     for name, first, second in different:
         suite.add(f"compare: {name}: different", partial(appended, net, first, second), 0)
         suite.add(f"compare: {name}, the other way round: different", partial(appended, net, second, first), 0)
-
-
-def nexthop(net):
-    """A SID in a nexthop object: it forwards, is dumped, and starts again when it is replaced."""
-    header = struct.pack("=BBBBI", socket.AF_INET6, 0, 0, 0, 0)
-    number = nl.u32(nl.NHA_ID, 7)
-    new = header + number + nl.u32(nl.NHA_OIF, net.devices["dum0"]) + nl.u16(nl.NHA_ENCAP_TYPE, nl.ENCAP_SEG6_LOCAL) + \
-        nl.attr(nl.NHA_ENCAP | nl.NESTED, END + ZERO)
-
-    def state():
-        """The seg6local attributes of the nexthop."""
-        code, text, replies = net.rtnl.request(nl.RTM_GETNEXTHOP, header + number)
-        lib.equal((code, text), (0, None), "asking for the nexthop")
-        return nl.parse(replies[0][8:])[nl.NHA_ENCAP]
-
-    lib.equal(net.rtnl.change(nl.RTM_NEWNEXTHOP, new, nl.F_CREATE | nl.F_EXCL), (0, None), "adding the nexthop")
-    with Installed(net, nl.route(f"{SID}/128", nl.u32(nl.RTA_NH_ID, 7))):
-        out = net.send(PACKET)
-        lib.equal(out, [(OUT, p.sr("fd02::a", ["fd02::a", SID], 0, hlim=63))], "the packet")
-        lib.equal(state(), END + nl.attr(nl.COUNTERS | nl.NESTED, nl.u64(2, 1) + nl.u64(3, len(PACKET)) + nl.u64(4, 0)),
-                  "dump of the nexthop")
-        lib.equal(net.rtnl.change(nl.RTM_NEWNEXTHOP, new, nl.F_REPLACE), (0, None), "replacing the nexthop")
-        lib.equal(state(), END + ZERO, "dump of the new nexthop")
-        lib.equal(net.send(PACKET), out, "the packet through the new nexthop")
-    lib.equal(net.rtnl.change(nl.RTM_DELNEXTHOP, header + number), (0, None), "deleting the nexthop")
 
 
 def iproute2(command):
@@ -236,6 +263,16 @@ def add_iproute2(suite):
         ("action End flavors next-csid lblen 48 nflen 16", "action End flavors next-csid lblen 48 nflen 16"),
         ("action End.X nh6 fd03::1", "action End.X nh6 fd03::1"),
         ("action End.T table 100", "action End.T table 100"),
+        ("action End.DX2 oif l2", "action End.DX2 oif l2"),
+        ("action End.DX4 nh4 10.3.0.1 count", "action End.DX4 nh4 10.3.0.1 packets 0 bytes 0 errors 0"),
+        ("action End.DX6 nh6 fd03::1", "action End.DX6 nh6 fd03::1"),
+        ("action End.DT6 table 100", "action End.DT6 table 100"),
+        ("action End.DT6 vrftable 200", "action End.DT6 vrftable 200"),
+        ("action End.DT4 vrftable 200", "action End.DT4 vrftable 200"),
+        ("action End.DT46 vrftable 200 count", "action End.DT46 vrftable 200 packets 0 bytes 0 errors 0"),
+        ("action End.B6 srh segs fd02::77,fd03::9", "action End.B6 segs 3 [ fd02::77 fd03::9 :: ]"),
+        ("action End.B6.Encaps srh segs fd02::77,fd03::9", "action End.B6.Encaps segs 2 [ fd02::77 fd03::9 ]"),
+        ("action End.B6.Encaps srh segs fd02::77 hmac 42", "action End.B6.Encaps segs 1 [ fd02::77 ] hmac 2A"),
     ):
         suite.add(f"iproute2: {command}", partial(iproute2, command),
                   f"{SID} encap seg6local {shown}{tail}")
@@ -243,16 +280,15 @@ def add_iproute2(suite):
 
 def main():
     """Builds the suite and runs it."""
-    net = Net()
-    suite = lib.Suite(net.forget)
+    net = Edge()
+    suite = net.suite()
     idle = ebpf.load_program(ebpf.returning(ebpf.OK))
     other = ebpf.load_program(ebpf.returning(ebpf.DROP))
-    suite.add("who serves the route", net.serving)
     add_dumps(suite, net, idle)
     suite.add("counters in the dump, and after replace", partial(counted, net, idle))
     suite.add("size of notifications", partial(sized, net, idle))
     add_comparisons(suite, net, idle, other)
-    suite.add("nexthop object", partial(nexthop, net))
+    ip("link", "add", "blue", "type", "vrf", "table", "300")
     add_iproute2(suite)
     suite.main()
 

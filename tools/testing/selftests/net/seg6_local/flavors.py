@@ -7,7 +7,7 @@ from functools import partial
 import lib
 import netlink as nl
 import packet as p
-from topology import ALT, BACK, ETH_P_ALL, IN_ADDRESS, OUT, SID, Net, packet_socket, sysctl
+from topology import ALT, BACK, IN_ADDRESS, OUT, SID, Net, sysctl
 
 END, END_X = nl.u32(nl.ACTION, nl.END), nl.u32(nl.ACTION, nl.END_X)
 PSP = END, nl.flavors(nl.PSP)
@@ -16,11 +16,8 @@ DROPPED = [], (0, 0, 1)
 
 
 def headers(dst, chain, rest, **fields):
-    """A packet with a chain of headers: (number, function from the next number to bytes), ending in UDP."""
-    numbers = [number for number, _ in chain] + [p.UDP]
-    for number, (_, build) in zip(reversed(numbers[1:]), reversed(chain)):
-        rest = build(number) + rest
-    return p.ip6(numbers[0], dst, rest, **fields)
+    """A packet with a chain of headers that ends in UDP."""
+    return p.chain(dst, chain, p.UDP, rest, **fields)
 
 
 def srh(segments, left, **fields):
@@ -80,7 +77,9 @@ def add_psp(suite, net):
     suite.add("PSP: no route", partial(net.through, PSP, packet),
               ([(BACK, p.icmp_error(1, 0, bare, IN_ADDRESS))], (1, len(packet), 0)))
     suite.add("PSP: packet in pages", partial(paged, net))
-    suite.add("PSP: cloned packet", partial(cloned, net))
+    packet = p.sr(SID, [A, SID], 1)
+    suite.add("PSP: cloned packet", partial(net.tapped, PSP, packet),
+              ([(OUT, p.ip6(p.UDP, A, p.udp(), hlim=63))], (1, len(packet), 0), packet))
 
 
 def paged(net):
@@ -91,17 +90,6 @@ def paged(net):
         for linear in cuts:
             lib.equal(net.through(PSP, packet, linear), ([(OUT, p.hop(headers(A, chain, data)))], (1, len(packet), 0)),
                       f"{linear} linear bytes")
-
-
-def cloned(net):
-    """A packet that somebody else also holds: that one does not see it change."""
-    packet = p.sr(SID, [A, SID], 1)
-    with packet_socket("in0", ETH_P_ALL, net.PACKET_IGNORE_OUTGOING) as tap:
-        tap.settimeout(10)
-        got = net.through(PSP, packet)
-        seen = tap.recv(1 << 16)[14:]
-    lib.equal(got, ([(OUT, p.ip6(p.UDP, A, p.udp(), hlim=63))], (1, len(packet), 0)), "the packet that went on")
-    lib.equal(seen, packet, "the packet that the tap saw")
 
 
 def add_shifts(suite, net):
@@ -179,8 +167,7 @@ def unsigned(run, packet):
 def main():
     """Builds the suite and runs it."""
     net = Net()
-    suite = lib.Suite(net.forget)
-    suite.add("who serves the route", net.serving)
+    suite = net.suite()
     add_psp(suite, net)
     add_shifts(suite, net)
     add_csid(suite, net)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Netfilter and SIDs: with sysctl nf_hooks_lwtunnel a packet passes the input hook before its SID processes it.
 
-The sysctl cannot be switched off again, so this is the last test program.
+The sysctl cannot be switched off again, so only decap_hooks.py, which wants it too, comes after this program.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ import netlink as nl
 import packet as p
 import script as s
 from bpf import end_bpf
-from topology import ALT, OUT, SID, Net, command, ip, sysctl
+from topology import ALT, OUT, SID, Net, command, expedite, ip, sysctl
 
 END = nl.u32(nl.ACTION, nl.END)
 KNOB = "net/netfilter/nf_hooks_lwtunnel"
@@ -28,12 +28,12 @@ UNSEEN = [], (0, 0, 0)
 NF_DROP, NF_ACCEPT = 0, 1
 QUEUE = 5
 RULESET = """
-table ip6 t {{
+table inet t {{
     counter seen {{
     }}
     chain c {{
-        type filter hook input priority 0
-        ip6 daddr {sid} {statement}
+        type filter hook {hook} priority 0
+        {match} {statement}
     }}
 }}
 """
@@ -49,13 +49,18 @@ def write(value):
 
 
 @contextlib.contextmanager
-def rule(statement):
-    """A context in which a rule for packets to the SID is in the input hook."""
-    command("nft", "-f", "-", input=RULESET.format(sid=SID, statement=statement))
+def rule(statement, match=f"ip6 daddr {SID}", hook="input"):
+    """A context in which a rule is in a hook: for packets to the SID in the input hook, if nothing else is said."""
+    command("nft", "-f", "-", input=RULESET.format(match=match, statement=statement, hook=hook))
     try:
         yield
     finally:
-        command("nft", "delete", "table", "ip6", "t")
+        command("nft", "delete", "table", "inet", "t")
+
+
+def seen_by_rule():
+    """How many packets the counter of the rule has seen."""
+    return int(command("nft", "list", "counter", "inet", "t", "seen").split("packets ")[1].split()[0])
 
 
 def filtered(net, attributes, statement):
@@ -64,11 +69,17 @@ def filtered(net, attributes, statement):
         return net.through(attributes, PACKET)
 
 
+def opened(net, attributes, inner):
+    """What a SID does with a packet inside of another one while a rule in the prerouting hook drops it."""
+    with rule("drop", f"ip6 daddr {p.text(inner[24:40])}", "prerouting"):
+        return net.through(attributes, p.ip6(p.IPV6, SID, inner))
+
+
 def counted(net):
     """What a SID does with a packet, and whether a rule that looks at the SRH has seen it."""
     with rule("rt type 4 rt seg-left 1 counter name seen accept"):
         seen = net.through([END], PACKET)
-        return seen, "packets 1 " in command("nft", "list", "counter", "ip6", "t", "seen")
+        return seen, seen_by_rule()
 
 
 def marked(net):
@@ -129,9 +140,12 @@ def main():
     """Builds the suite and runs it."""
     script = s.Script()
     net = Net()
-    suite = lib.Suite(net.forget)
-    suite.add("who serves the route", net.serving)
+    suite = net.suite()
+    expedite()
     suite.add("without the sysctl the hook does not see the packet", partial(filtered, net, [END], "drop"), PASSED)
+    inner, dx6 = p.ip6(p.UDP, "fd02::77", p.udp()), [nl.u32(nl.ACTION, nl.END_DX6), nl.addr6(nl.NH6, "::")]
+    suite.add("without the sysctl the hook does not see the packet inside", partial(opened, net, dx6, inner),
+              ([(OUT, p.hop(inner))], (1, 40 + len(inner), 0)))
     suite.add("other values of the sysctl: EINVAL", lambda: [write(value) for value in (2, -1)], [errno.EINVAL] * 2)
     suite.add("the sysctl is switched on", lambda: [write(0), write(1), write(1)], [0, 0, 0])
     suite.add("it cannot be switched off: EBUSY", partial(write, 0), errno.EBUSY)
@@ -142,7 +156,7 @@ def main():
         suite.add(f"{name}: dropped, not counted", partial(filtered, net, attributes, "drop"), UNSEEN)
         suite.add(f"{name}: queued and accepted", partial(queued, net, attributes, NF_ACCEPT), PASSED)
         suite.add(f"{name}: queued and dropped", partial(queued, net, attributes, NF_DROP), UNSEEN)
-    suite.add("the hook sees the packet as it came", partial(counted, net), (PASSED, True))
+    suite.add("the hook sees the packet as it came", partial(counted, net), (PASSED, 1))
     suite.add("a mark of the hook chooses the route", partial(marked, net), ([(ALT, AFTER)], (1, len(PACKET), 0)))
     edited = p.sr("fd02::a", ["fd02::a", SID], 0, tag=0x102, tlvs=bytes(8), hlim=63)
     suite.add("helpers on a packet from a queue", partial(queued_script, net, script),

@@ -8,13 +8,11 @@ import struct
 from functools import partial
 
 import ebpf
-import lib
 import netlink as nl
 import packet as p
 import script as s
-from bpf_encap import KEY, SECRET, TUNNEL_SRC, encapsulated, inline
 from bpf_helpers import BADMSG, INVAL, OPAQUE
-from topology import ALT, OUT, Installed, Net, ip, set_hmac_key, sysctl
+from topology import ALT, KEY, OUT, SECRET, Installed, Net, ip, set_hmac_key, set_tunnel_source, sysctl
 
 SEG6, SEG6_INLINE, ENCAP_IP = 0, 1, 2
 TARGET = "fd08::1"
@@ -46,7 +44,7 @@ def add_pushes(suite, net, script):
 
     add("nothing pushed", [], [], [(OUT, p.hop(PACKET))])
     three, two, one = ["fd02::77", "fd02::88", "fd03::9"], ["fd02::77", "fd03::9"], ["fd03::9"]
-    for title, kind, build in (("SEG6", SEG6, encapsulated), ("SEG6_INLINE", SEG6_INLINE, inline)):
+    for title, kind, build in (("SEG6", SEG6, p.encapsulated), ("SEG6_INLINE", SEG6_INLINE, p.inline)):
         def call(segments, left, kind=kind, **fields):
             """The call that pushes an SRH."""
             return s.push_encap(kind, p.srh(0, segments, left, **fields))
@@ -66,7 +64,7 @@ def add_pushes(suite, net, script):
         add(f"{title} twice", [call(two, 1), call(three, 2)], [0, 0],
             [(ALT, p.hop(build(build(PACKET, two, 1), three, 2)))])
         signed = [TARGET, *two[1:]] if kind == SEG6_INLINE else two
-        digest = p.digest(SECRET, p.SRC if kind == SEG6_INLINE else TUNNEL_SRC, signed, KEY)
+        digest = p.digest(SECRET, p.SRC if kind == SEG6_INLINE else p.TUNNEL_SRC, signed, KEY)
         add(f"{title} with an HMAC", [call(two, 1, flags=8, tlvs=p.hmac_tlv(KEY))], [0],
             [(ALT, p.hop(build(PACKET, two, 1, flags=8, tlvs=p.hmac_tlv(KEY, digest))))])
         big = p.ip6(p.UDP, TARGET, p.udp(bytes(range(256)) * 20))
@@ -86,7 +84,7 @@ def add_pushes(suite, net, script):
         add(f"type {kind:#x}: -EINVAL", [s.push_encap(kind, HEADER)], [INVAL], [(OUT, p.hop(PACKET))])
     add("type IP with an SRH: -EINVAL", [s.push_encap(ENCAP_IP, HEADER)], [INVAL], [(OUT, p.hop(PACKET))])
     add("return 2: dropped", [s.push_encap(SEG6, HEADER)], [0], [], ebpf.DROP)
-    outer = p.ip6(p.IPV6, "fd03::9", b"", src=TUNNEL_SRC, length=len(PACKET))
+    outer = p.ip6(p.IPV6, "fd03::9", b"", src=p.TUNNEL_SRC, length=len(PACKET))
     add("type IP with an IPv6 header", [s.push_encap(ENCAP_IP, outer)], [0],
         [(ALT, p.hop(outer + PACKET))], ebpf.REROUTE)
 
@@ -125,16 +123,15 @@ def main():
     """Builds the suite and runs it."""
     script = s.Script()
     net = Net()
-    suite = lib.Suite(net.forget)
-    ip("sr", "tunsrc", "set", TUNNEL_SRC)
-    set_hmac_key(KEY, SECRET)
+    suite = net.suite()
+    set_tunnel_source()
+    set_hmac_key()
     ip("addr", "add", "192.0.2.254/24", "dev", "out0")
     sysctl("net/ipv4/ip_forward", 1)
-    suite.add("who serves the route", net.serving)
     add_pushes(suite, net, script)
     suite.add("SEG6_INLINE on IPv4: -EBADMSG", partial(on_ipv4, net, script, SEG6_INLINE), ([BADMSG], [], 1))
     suite.add("BPF_PROG_TEST_RUN of SEG6_INLINE", partial(tested, script, SEG6_INLINE),
-              (0, 0, [0], inline(PACKET, ["fd02::77", "fd03::9"], 1)))
+              (0, 0, [0], p.inline(PACKET, ["fd02::77", "fd03::9"], 1)))
     for kind in (SEG6, SEG6_INLINE, 3):
         suite.add(f"LWT_XMIT with type {kind}: -EINVAL", partial(of_lwt_xmit, kind), INVAL)
     suite.main()

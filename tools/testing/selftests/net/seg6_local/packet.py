@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Builds IPv6 packets as bytes, well formed or not.
+"""Builds IPv6 and IPv4 packets as bytes, well formed or not.
 
 Every header function takes the number of the next header first and returns the bytes of one header; addresses are
 strings. The segments of an SRH are given as on the wire: segment 0 is the last one to visit.
@@ -10,15 +10,17 @@ import hmac
 import socket
 import struct
 
-HBH, IPV4, UDP, IPV6, RH, FRAG, ESP, AUTH, ICMP6, NONE, DSTOPT = 0, 4, 17, 41, 43, 44, 50, 51, 58, 59, 60
+HBH, ICMP4, IPV4, TCP, UDP, IPV6, RH, FRAG, ESP, AUTH, ICMP6, NONE = 0, 1, 4, 6, 17, 41, 43, 44, 50, 51, 58, 59
+DSTOPT, ETHERNET = 60, 143
 
-SRC = "fd01::1"
+SRC, SRC4 = "fd01::1", "10.1.0.1"
+TUNNEL_SRC = "fd01::2"
 PAYLOAD = bytes(range(64))
 
 
 def addr(text):
-    """The 16 bytes of an IPv6 address."""
-    return socket.inet_pton(socket.AF_INET6, text)
+    """The bytes of an IPv6 or IPv4 address."""
+    return socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
 
 
 def text(address):
@@ -47,9 +49,34 @@ def ip6(nexthdr, dst, payload, src=SRC, hlim=64, flow=0, length=None):
     return struct.pack("!IHBB", 6 << 28 | flow, length, nexthdr, hlim) + addr(src) + addr(dst) + payload
 
 
+def ip4(proto, dst, payload, src=SRC4, ttl=64, options=b"", first=None, length=None, tos=0, ident=0x1234, frag=0):
+    """An IPv4 packet; `first` and `length` override the first byte and the total length."""
+    size = 20 + len(options)
+    first = 4 << 4 | size // 4 if first is None else first
+    length = size + len(payload) if length is None else length
+    head = struct.pack("!BBHHHBBH", first, tos, length, ident, frag, ttl, proto, 0) + addr(src) + addr(dst) + options
+    return edit(head, 10, struct.pack("!H", checksum(head))) + payload
+
+
 def udp(data=PAYLOAD, sport=1000, dport=2000):
     """A UDP datagram without checksum: nobody on the path looks at it."""
     return struct.pack("!HHHH", sport, dport, 8 + len(data), 0) + data
+
+
+def tcp(data, seq=1, flags=0x10, sport=1000, dport=2000):
+    """A TCP segment without checksum; the flag is ACK."""
+    return struct.pack("!HHIIBBHHH", sport, dport, seq, 1, 5 << 4, flags, 1000, 0, 0) + data
+
+
+def summed(number, src, dst, segment):
+    """A UDP, TCP or ICMPv6 message with the checksum that it has between two addresses of one family."""
+    pseudo = addr(src) + addr(dst) + struct.pack("!II", len(segment), number)
+    return edit(segment, {UDP: 6, TCP: 16, ICMP6: 2}[number], struct.pack("!H", checksum(pseudo + segment)))
+
+
+def ether(protocol, payload, dst=bytes((2, 0, 0, 0, 2, 1)), src=bytes((2, 0, 0, 0, 2, 2))):
+    """An Ethernet frame; `protocol` is its type or, for LLC, its length."""
+    return dst + src + struct.pack("!H", protocol) + payload
 
 
 def srh(nexthdr, segments, left, tlvs=b"", flags=0, tag=0, last=None, hdrlen=None, kind=4):
@@ -121,20 +148,56 @@ def sr(dst, segments, left, payload=None, hlim=64, src=SRC, flow=0, **fields):
     return ip6(RH, dst, header + (udp() if payload is None else payload), hlim=hlim, src=src, flow=flow)
 
 
+def chain(dst, links, number, rest, **fields):
+    """An IPv6 packet with a chain of headers: (number, function from the next number to bytes), ending in `rest`."""
+    numbers = [kind for kind, _ in links] + [number]
+    for following, (_, build) in zip(reversed(numbers[1:]), reversed(links)):
+        rest = build(following) + rest
+    return ip6(numbers[0], dst, rest, **fields)
+
+
+def inline(packet, segments, left, **fields):
+    """`packet` with an SRH inserted: its destination becomes segment 0."""
+    visited = [text(packet[24:40]), *segments[1:]]
+    header = srh(packet[6], visited, left, **fields)
+    return ip6(RH, visited[-1], header + packet[40:], src=text(packet[8:24]), hlim=packet[7], flow=flow(packet))
+
+
+def encapsulated(packet, segments, left, src=TUNNEL_SRC, **fields):
+    """`packet` in an outer IPv6 packet with an SRH."""
+    header = srh(IPV6, segments, left, **fields)
+    return ip6(RH, segments[-1], header + packet, hlim=packet[7], flow=flow(packet), src=src)
+
+
 def edit(packet, offset, data):
     """`packet` with the bytes at `offset` replaced by `data`."""
     return packet[:offset] + data + packet[offset + len(data):]
 
 
-def hop(packet, hops=1):
-    """`packet` as it looks after `hops` routers."""
+def hop6(packet, hops=1):
+    """An IPv6 packet as it looks after `hops` routers."""
     return edit(packet, 7, bytes((packet[7] - hops,)))
+
+
+def hop4(packet):
+    """An IPv4 packet as it looks after a router, which adjusts the checksum, be it right or wrong."""
+    total = struct.unpack_from("!H", packet, 10)[0] + 0x100
+    total += total >= 0xFFFF
+    return edit(edit(packet, 8, bytes((packet[8] - 1,))), 10, struct.pack("!H", total & 0xFFFF))
+
+
+def hop(packet, hops=1):
+    """A packet as it looks after `hops` routers, or an IPv4 packet as it looks after one."""
+    return hop4(packet) if packet[0] >> 4 == 4 else hop6(packet, hops)
 
 
 def icmp_error(kind, code, quoted, src, dst=SRC, info=0):
     """An ICMPv6 error that quotes `quoted`, cut to the minimum MTU as a router does."""
-    quoted = quoted[:1280 - 48]
-    head = struct.pack("!BBHI", kind, code, 0, info)
-    pseudo = addr(src) + addr(dst) + struct.pack("!II", len(head) + len(quoted), ICMP6)
-    total = checksum(pseudo + head + quoted)
-    return ip6(ICMP6, dst, edit(head, 2, struct.pack("!H", total)) + quoted, src=src)
+    message = struct.pack("!BBHI", kind, code, 0, info) + quoted[:1280 - 48]
+    return ip6(ICMP6, dst, summed(ICMP6, src, dst, message), src=src)
+
+
+def icmp4_error(kind, code, quoted, src, dst=SRC4, info=0):
+    """An ICMP error that quotes `quoted`, cut to 576 bytes as a router does; its identification is 0."""
+    message = struct.pack("!BBHI", kind, code, 0, info) + quoted[:576 - 28]
+    return ip4(ICMP4, dst, edit(message, 2, struct.pack("!H", checksum(message))), src=src, tos=0xC0, ident=0)

@@ -1,6 +1,6 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where a packet goes after its SID, and what is counted: routes that fail, SIDs in a row, HMAC, netfilter."""
+"""Where a packet goes after its SID, and what is counted: routes that fail, SIDs in a row."""
 
 from functools import partial
 
@@ -8,10 +8,9 @@ import ebpf
 import lib
 import netlink as nl
 import packet as p
-from topology import ALT, ALT2, BACK, IN_ADDRESS, OUT, OUT2, SID, Net, command, set_hmac_key, sysctl
+from topology import ALT, ALT2, BACK, IN_ADDRESS, OUT, OUT2, SID, Net, command
 
 END = nl.u32(nl.ACTION, nl.END)
-KEY, SECRET = 7, "another secret"
 
 
 def segment(target, **fields):
@@ -131,76 +130,15 @@ def add_chains(suite, net):
                   partial(chain, net, length, queue), want)
 
 
-def with_hmac(net, require, attributes, packet):
-    """What a SID does with a packet when sysctl seg6_require_hmac is `require`."""
-    sysctl("net/ipv6/conf/in0/seg6_require_hmac", require)
-    try:
-        return net.through(attributes, packet)
-    finally:
-        sysctl("net/ipv6/conf/in0/seg6_require_hmac", 0)
-
-
-def add_hmac(suite, net, idle):
-    """seg6_require_hmac: -1 ignores the HMAC, 0 checks it if there is one, 1 demands it."""
-    def signed(key=KEY, secret=SECRET, segments=("fd02::a", SID), flags=8, **fields):
-        """A packet with an HMAC."""
-        tlvs = p.hmac_tlv(key, p.digest(secret, p.SRC, segments, key, flags))
-        return p.sr(SID, segments, len(segments) - 1, tlvs=tlvs, flags=flags, **fields)
-
-    many = ("fd02::a",) * 14 + (SID,)
-    good = signed()
-    packets = (  # name, packet, passes with -1, 0, 1
-        ("no HMAC", segment("fd02::a"), (True, True, False)),
-        ("a good HMAC", good, (True, True, True)),
-        ("a good HMAC over 14 segments", signed(segments=many[1:]), (True, True, True)),
-        ("an HMAC over 15 segments", signed(segments=many), (True, False, False)),
-        ("a wrong HMAC", p.edit(good, len(good) - 73, b"\xff"), (True, False, False)),
-        ("an unknown key", signed(key=8), (True, False, False)),
-        ("a wrong secret", signed(secret="guess"), (True, False, False)),
-        ("a good HMAC of another source", p.edit(good, 23, b"\2"), (True, False, False)),
-        ("a good HMAC of other segments", p.edit(good, 63, b"\2"), (True, False, False)),
-        ("a flag without HMAC", segment("fd02::a", flags=8), (True, True, False)),
-        ("an HMAC without flag", signed(flags=0), (True, True, False)),
-        ("an HMAC that is not the last TLV", segment("fd02::a", flags=8, tlvs=p.hmac_tlv(KEY) + p.pad(8)),
-         (True, True, False)),
-    )
-    behaviors = (("End", [END]), ("End.BPF", [nl.u32(nl.ACTION, nl.END_BPF), nl.bpf(idle)]),
-                 ("End.X", [nl.u32(nl.ACTION, nl.END_X), nl.addr6(nl.NH6, "fd02::1")]),
-                 ("End with PSP", [END, nl.flavors(nl.PSP)]))
-    for behavior, attributes in behaviors:
-        for name, packet, results in packets:
-            for require, passes in zip((-1, 0, 1), results):
-                want = (1, len(packet), 0) if passes else (0, 0, 1)
-                suite.add(f"{behavior}, seg6_require_hmac={require}: {name} {'passes' if passes else 'is dropped'}",
-                          partial(lambda *a: with_hmac(net, *a)[1], require, attributes, packet), want)
-
-
-def add_hmac_behind_options(suite, net):
-    """B6: the HMAC of an SRH that is not the first extension header; C looks for it in the first one."""
-    for name, secret, require, passes in (("a good", SECRET, 1, True), ("a wrong", "guess", 0, False)):
-        segments = ("fd02::a", SID)
-        tlvs = p.hmac_tlv(KEY, p.digest(secret, p.SRC, segments, KEY))
-        header = p.srh(p.UDP, segments, 1, tlvs=tlvs, flags=8)
-        packet = p.ip6(p.DSTOPT, SID, p.option(p.RH) + header + p.udp())
-        outcomes = {True: (1, len(packet), 0), False: (0, 0, 1)}
-        suite.add(f"B6: {name} HMAC behind destination options, seg6_require_hmac={require}",
-                  partial(lambda *a: with_hmac(net, *a)[1], require, [END], packet), outcomes[passes],
-                  known=("B6", outcomes[not passes]))
-
-
 def main():
     """Builds the suite and runs it."""
     net = Net()
-    suite = lib.Suite(net.forget)
+    suite = net.suite()
     idle = ebpf.load_program(ebpf.returning(ebpf.OK))
-    set_hmac_key(KEY, SECRET)
-    suite.add("who serves the route", net.serving)
     add_unroutable(suite, net, idle)
     add_forwarding_errors(suite, net)
     add_end_x(suite, net)
     add_chains(suite, net)
-    add_hmac(suite, net, idle)
-    add_hmac_behind_options(suite, net)
     suite.main()
 
 

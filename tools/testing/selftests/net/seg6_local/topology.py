@@ -22,10 +22,11 @@ import threading
 
 import netlink as nl
 import packet as p
-from lib import Failed, check, equal, served_by
+from lib import Failed, Suite, check, equal, served_by, wait_for
 
 MTU = 12000
 ETH_P_ALL = 3
+IPV6, IPV4 = b"\x86\xdd", b"\x08\0"
 SID = "fcff::e"
 OUT, OUT2, ALT, ALT2, BACK, BACK2 = "out 1", "out 2", "alt 1", "alt 2", "back 1", "back 2"
 IN_ADDRESS = "fd01::fe"
@@ -41,6 +42,7 @@ NEIGHBORS = (
     (ALT2, "alt0", "dst1", "fdff:3::2"),
 )
 LABELS = {bytes((2, 0, 0, 0, 1, number)): label for number, (label, *_) in enumerate(NEIGHBORS)}
+KEY, SECRET = 42, "secret"
 ROUTER_MAC = bytes((2, 0, 0, 0, 0, 1))
 
 ROUTER = """
@@ -93,14 +95,30 @@ def ip(*arguments):
     return command("ip", *arguments)
 
 
-def set_hmac_key(number, secret):
+def set_tunnel_source(address=p.TUNNEL_SRC):
+    """Sets the source address of packets that encapsulate others; `::` unsets it."""
+    ip("sr", "tunsrc", "set", address)
+
+
+def set_hmac_key(number=KEY, secret=SECRET):
     """Adds an HMAC-SHA256 key; iproute2 asks for the secret on its standard input if there is no terminal."""
     command("ip", "sr", "hmac", "set", str(number), "sha256", input=secret + "\n", start_new_session=True)
 
 
-def ip_batch(commands):
+def ip_batch(commands, family="-6"):
     """Runs many commands in one process of iproute2."""
-    command("ip", "-6", "-batch", "-", input=commands)
+    command("ip", family, "-batch", "-", input=commands)
+
+
+def wait_until_up():
+    """Waits until the devices of the current network namespace can send, which is a while after they are set up."""
+    wait_for(lambda: "DOWN " not in ip("-brief", "link", "show", "up"), "all devices are up")
+
+
+def expedite():
+    """Makes the kernel wait less before it frees what readers may still use."""
+    with open("/sys/kernel/rcu_expedited", "w", encoding="ascii") as knob:
+        knob.write("1")
 
 
 def new_namespace():
@@ -125,6 +143,16 @@ def packet_socket(device, protocol, *options):
     return sock
 
 
+def neighbor(address, number, device):
+    """The command that adds a static neighbor."""
+    return f"neigh add {address} lladdr 02:00:00:00:01:0{number} dev {device} nud permanent\n"
+
+
+def described(frame):
+    """A frame as its type, the neighbor that it goes to, and the packet."""
+    return frame[12:14], LABELS.get(frame[:6], frame[:6].hex()), frame[14:]
+
+
 def is_multicast(packet):
     """Whether an IPv6 packet is a message of the router itself, about its multicast groups for example."""
     return packet[24] == 0xFF
@@ -134,6 +162,8 @@ class Net:
     """The topology. The process stays in the router's namespace."""
 
     PACKET_VNET_HDR, PACKET_IGNORE_OUTGOING = 15, 23
+    KINDS = (IPV6,)
+    RX_OPTIONS = (PACKET_IGNORE_OUTGOING,)
 
     def __init__(self):
         os.sched_setaffinity(0, {0})
@@ -141,20 +171,22 @@ class Net:
         sysctl("net/ipv6/conf/all/disable_ipv6", 1)
         sysctl("net/ipv6/conf/default/disable_ipv6", 1)
         self.router = new_namespace()
+        self.far = []
         self.set_up_router()
         enter(self.outside)
-        for far in ("src0", "dst0", "dst1"):
-            ip("link", "set", far, "up")
+        ip_batch("".join(f"link set {far} up\n" for far in self.far))
+        wait_until_up()
         self.tx = packet_socket("src0", 0)
         self.tx_paged = packet_socket("src0", 0, self.PACKET_VNET_HDR)
-        self.rx = packet_socket(None, ETH_P_ALL, self.PACKET_IGNORE_OUTGOING)
+        self.rx = packet_socket(None, ETH_P_ALL, *self.RX_OPTIONS)
         self.rx.settimeout(10)
         self.rx_now = self.rx.dup()
         self.rx_now.settimeout(0)
         enter(self.router)
+        wait_until_up()
         self.rtnl = nl.Rtnl()
         self.markers = 0
-        self.devices = {name: socket.if_nametoindex(name) for name in ("dum0", "in0", "out0", "alt0")}
+        self.devices = {name: number for number, name in socket.if_nameindex()}
         equal(self.send(p.ip6(p.UDP, MARKER_DST, p.udp())), [(OUT, p.ip6(p.UDP, MARKER_DST, p.udp(), hlim=63))],
               "plain forwarding through the router")
 
@@ -164,16 +196,20 @@ class Net:
             sysctl("net/ipv6/conf/" + knob, value)
         sysctl("net/ipv6/icmp/ratelimit", 0)
         sysctl("net/ipv6/auto_flowlabels", 0)
-        outside = f"/proc/{os.getpid()}/fd/{self.outside}"
         pairs = dict.fromkeys((near, far) for _, near, far, _ in NEIGHBORS)
         ip_batch(ROUTER.format(
-            links="".join(LINK.format(near=near, far=far, mtu=MTU, outside=outside) for near, far in pairs),
-            neighbors="\n".join(f"neigh add {address} lladdr 02:00:00:00:01:0{number} dev {near} nud permanent"
-                                for number, (_, near, _, address) in enumerate(NEIGHBORS))))
+            links="".join(self.link(near, far) for near, far in pairs),
+            neighbors="".join(neighbor(address, number, near)
+                              for number, (_, near, _, address) in enumerate(NEIGHBORS))))
+
+    def link(self, near, far, mtu=MTU):
+        """The commands that connect a device of the router with one outside."""
+        self.far.append(far)
+        return LINK.format(near=near, far=far, mtu=mtu, outside=f"/proc/{os.getpid()}/fd/{self.outside}")
 
     def transmit(self, packet, linear=None):
         """Sends an IP packet to the router; `linear` bytes of it in the head of the skb, the others in pages."""
-        frame = ROUTER_MAC + bytes((2, 0, 0, 0, 1, 0)) + (b"\x86\xdd" if packet[0] >> 4 == 6 else b"\x08\0") + packet
+        frame = ROUTER_MAC + bytes((2, 0, 0, 0, 1, 0)) + (IPV6 if packet[0] >> 4 == 6 else IPV4) + packet
         if linear is None:
             self.tx.send(frame)
             return
@@ -181,27 +217,31 @@ class Net:
         self.tx_paged.send(struct.pack("=BBHHHH", 0, 0, 14 + linear, 0, 0, 0) + frame)
 
     def send(self, packet, linear=None):
-        """What the router emits for `packet`: a list of (neighbor, IPv6 packet)."""
+        """What the router emits for `packet`: a list of (neighbor, packet)."""
         self.transmit(packet, linear)
         return self.collect()
 
     def collect(self):
-        """What the router has emitted since the last marker: a list of (neighbor, IPv6 packet)."""
+        """What the router has emitted since the last marker: a list of (neighbor, packet)."""
         self.markers += 1
         marker = p.ip6(p.NONE, MARKER_DST, struct.pack("!Q", self.markers))
         self.transmit(marker)
         seen = []
         while True:
             try:
-                frame = self.rx.recv(1 << 16)
+                kind, label, packet = self.receive()
             except TimeoutError as error:
                 raise Failed(f"marker {self.markers} was lost after {len(seen)} packets") from error
-            if frame[14:] == p.hop(marker):
+            if packet == p.hop(marker):
                 return seen
-            if is_multicast(frame[14:]):
+            if kind == IPV6 and is_multicast(packet):
                 continue
-            check(frame[12:14] == b"\x86\xdd", f"a frame that is not IPv6: {frame.hex()}")
-            seen.append((LABELS.get(frame[:6], frame[:6].hex()), frame[14:]))
+            check(kind in self.KINDS, f"a frame of type {kind.hex()} to {label}: {packet.hex()}")
+            seen.append((label, packet))
+
+    def receive(self):
+        """The next frame that has come out: its type, the neighbor and the packet."""
+        return described(self.rx.recv(1 << 17))
 
     def sid(self, *attributes, dst=SID, length=128, count=True):
         """The route message of a SID, or a prefix of SIDs, with the given seg6local attributes."""
@@ -233,10 +273,22 @@ class Net:
         with self.installed(nl.u32(nl.ACTION, nl.END)):
             served_by()
 
+    def suite(self):
+        """A suite whose first case tells who serves seg6local."""
+        suite = Suite(self.forget)
+        suite.add("who serves the route", self.serving)
+        return suite
+
     def through(self, attributes, packet, linear=None, dst=SID, length=128):
         """What a new SID does with `packet`: the packets that come out, and its counters."""
         with self.installed(*attributes, dst=dst, length=length):
             return self.send(packet, linear), self.rtnl.get_counters(dst)
+
+    def tapped(self, attributes, packet):
+        """The same for a packet that somebody else also holds, and what that one sees: the packet as it came."""
+        with packet_socket("in0", ETH_P_ALL, self.PACKET_IGNORE_OUTGOING) as tap:
+            tap.settimeout(10)
+            return *self.through(attributes, packet), tap.recv(1 << 16)[14:]
 
 
 class Traffic(threading.Thread):

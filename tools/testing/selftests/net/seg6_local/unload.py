@@ -15,9 +15,8 @@ import lib
 import netlink as nl
 import packet as p
 import script as s
-from bpf_encap import TUNNEL_SRC, encapsulated, inline
 from lwt_in import PACKET, SEG6, SEG6_INLINE, lwt_bpf, pushed
-from topology import ALT, OUT, Installed, Net, Traffic, ip, sysctl
+from topology import ALT, OUT, Installed, Net, Traffic, set_tunnel_source, sysctl
 
 END = nl.u32(nl.ACTION, nl.END)
 SEGMENTS = ["fd02::77", "fd03::9"]
@@ -130,9 +129,8 @@ def main():
     """Builds the suite and runs it."""
     script = s.Script()
     net = Net()
-    suite = lib.Suite(net.forget)
-    ip("sr", "tunsrc", "set", TUNNEL_SRC)
-    suite.add("who serves the route", net.serving)
+    suite = net.suite()
+    set_tunnel_source()
     if lib.IS_MODULE:
         suite.add("rmmod with a SID is refused", partial(refused, net),
                   [(OUT, p.sr("fd02::a", ["fd02::a", "fcff::e"], 0, hlim=63))])
@@ -145,10 +143,10 @@ def main():
         plain = [(OUT, p.hop(PACKET))]
         suite.add("calls without the module: -EOPNOTSUPP", partial(refused_calls, net, script),
                   (([UNSUPPORTED] * 2 + [-errno.EINVAL], plain),
-                   ([0], [(ALT, p.hop(encapsulated(PACKET, SEGMENTS, 1)))])))
+                   ([0], [(ALT, p.hop(p.encapsulated(PACKET, SEGMENTS, 1)))])))
         suite.add("BPF_PROG_TEST_RUN without the module: -EOPNOTSUPP", partial(test_run_without, script),
                   (0, 0, [UNSUPPORTED], PACKET))
-        for name, kind, build in (("SEG6", SEG6, encapsulated), ("SEG6_INLINE", SEG6_INLINE, inline)):
+        for name, kind, build in (("SEG6", SEG6, p.encapsulated), ("SEG6_INLINE", SEG6_INLINE, p.inline)):
             suite.add(f"rmmod while packets run through {name}", partial(under_traffic, net, script, kind, build))
         suite.add("no module to be found", partial(without_modprobe, net, script),
                   ((errno.EOPNOTSUPP, "lwt encapsulation type not supported"), [UNSUPPORTED]))

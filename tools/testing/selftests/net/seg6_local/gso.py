@@ -1,0 +1,174 @@
+#!/usr/bin/env -S python3 -B
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A TCP super-packet (GSO) through SIDs: it leaves whole from a device that cuts segments itself, and else in segments
+that each are what the SID makes of a packet of that size.
+
+Super-packets with an outer header are made by routes of the router with `encap seg6`.
+
+Before the kernel cuts a super-packet that it forwards, it looks for the TCP header right behind the IPv6 header, where
+the SRH is, and drops the packet if the fifth byte of segment 0 is no length that TCP could have. The segments of this
+test pass.
+"""
+
+import contextlib
+import struct
+from dataclasses import dataclass
+from functools import partial
+from typing import Callable
+
+import netlink as nl
+import packet as p
+from edge import CUST, Edge
+from topology import ALT, IPV4, IPV6, OUT, ROUTER_MAC, command, ip_batch, set_tunnel_source
+
+SID, A = "fcff:0:5000::e", "fd02:0:5000::a"
+INNER6, INNER4, TUNNELED = "fd07::7", "10.17.0.7", "fd08::8"
+SEGMENT, SIZE = 1000, 5500
+DATA = bytes(range(256)) * 21 + bytes(SIZE - 256 * 21)
+PSH_ACK, ACK = 0x18, 0x10
+NEEDS_CSUM, TCPV4, TCPV6 = 1, 1, 4
+PATH = ["fd02:0:5000::77", "fd03::9"]
+LOST = [], (0, 0, 1)
+
+ROUTES = f"""
+route add fd07::/16 encap seg6 mode encap segs {SID} dev dum0
+route add fd08::/16 encap seg6 mode encap segs {SID},{A} dev dum0
+route add fd07::/16 via fdff:3::1 dev alt0 table 100
+route add fd07::/16 via fdff:4::1 dev ve0 table 200
+"""
+ROUTES4 = f"""
+route add 10.17.0.0/16 encap seg6 mode encap segs {SID} dev dum0
+route add 10.17.0.0/16 via 10.4.0.1 dev ve0 table 200
+"""
+
+
+@dataclass
+class Flow:
+    """A SID and a TCP packet to it: how the packet is built from a segment, and what becomes of that packet."""
+
+    name: str
+    attributes: tuple
+    final: str
+    build: Callable
+    after: Callable
+    label: str
+    outer: int = 0
+
+    def packet(self, offset=0, size=SIZE, flags=PSH_ACK, number=0):
+        """The packet that carries a part of the data."""
+        segment = p.tcp(DATA[offset:offset + size], seq=1 + offset, flags=flags)
+        src = p.SRC if ":" in self.final else p.SRC4
+        return self.build(p.summed(p.TCP, src, self.final, segment), number)
+
+    def super_packet(self):
+        """The packet with all data; instead of its checksum there is that of the pseudo header."""
+        packet = self.packet()
+        pseudo = p.addr(p.SRC if ":" in self.final else p.SRC4) + p.addr(self.final)
+        total = ~p.checksum(pseudo + struct.pack("!II", 20 + SIZE, p.TCP)) & 0xFFFF
+        return p.edit(packet, self.tcp() + 16, struct.pack("!H", total))
+
+    def tcp(self):
+        """Where the TCP header is."""
+        return len(self.packet()) - SIZE - 20
+
+    def segments(self):
+        """The packets that carry the data in segments."""
+        for number, offset in enumerate(range(0, SIZE, SEGMENT)):
+            flags = PSH_ACK if offset + SEGMENT >= SIZE else ACK
+            yield self.packet(offset, SEGMENT, flags, number)
+
+
+def transmit(net, flow):
+    """Sends the super-packet."""
+    packet = flow.super_packet()
+    is_ipv6 = packet[0] >> 4 == 6
+    start = 14 + flow.tcp()
+    head = struct.pack("=BBHHHH", NEEDS_CSUM, TCPV6 if is_ipv6 else TCPV4, start + 20, SEGMENT, start, 16)
+    net.tx_paged.send(head + ROUTER_MAC + bytes((2, 0, 0, 0, 1, 0)) + (IPV6 if is_ipv6 else IPV4) + packet)
+
+
+def through(net, flow):
+    """What comes out for the super-packet, and the counters."""
+    with net.installed(*flow.attributes, dst=SID):
+        transmit(net, flow)
+        return net.collect(), net.rtnl.get_counters(SID)
+
+
+@contextlib.contextmanager
+def without_offload():
+    """A context in which the devices of the router neither cut segments nor compute checksums."""
+    devices = "out0", "alt0", "ve0"
+    for device in devices:
+        command("ethtool", "-K", device, "tx", "off", "tso", "off")
+    try:
+        yield
+    finally:
+        for device in devices:
+            command("ethtool", "-K", device, "tx", "on", "tso", "on")
+
+
+def cut(net, flow):
+    """What comes out, of devices that cannot cut segments."""
+    with without_offload():
+        return through(net, flow)
+
+
+def routed(left, number=p.TCP):
+    """How to build a packet with an SRH."""
+    return lambda rest, *_: p.ip6(p.RH, [A, SID][left], p.srh(number, [A, SID], left) + rest,
+                                  src=p.SRC if number == p.TCP else p.TUNNEL_SRC)
+
+
+def policies():
+    """The behaviors that leave the packet an SRH: (name, attributes, what they make of a packet, neighbor).
+
+    What they make is a function of how to build the packet, with the segments that are left, and of its payload.
+    """
+    header = nl.attr(nl.SRH, p.srh(0, PATH, 1))
+    yield "End", (nl.u32(nl.ACTION, nl.END),), lambda build, rest: p.hop(build(0)(rest)), OUT
+    yield ("End.B6", (nl.u32(nl.ACTION, nl.END_B6), header),
+           lambda build, rest: p.hop(p.inline(build(1)(rest), PATH, 1)), ALT)
+    yield ("End.B6.Encaps", (nl.u32(nl.ACTION, nl.END_B6_ENCAP), header),
+           lambda build, rest: p.hop(p.encapsulated(build(0)(rest), PATH, 1)), ALT)
+
+
+def flows(net):
+    """Flows for each behavior."""
+    yield Flow("End with PSP", (nl.u32(nl.ACTION, nl.END), nl.flavors(nl.PSP)), A, routed(1),
+               lambda packet: p.ip6(p.TCP, A, packet[80:], hlim=63), OUT)
+    for name, attributes, make, label in policies():
+        yield Flow(name, attributes, A, routed(1), lambda packet, make=make: make(routed, packet[80:]), label)
+        yield Flow(f"{name}, TCP in a tunnel", attributes, TUNNELED, lambda segment, _: p.ip6(p.TCP, TUNNELED, segment),
+                   lambda packet, make=make: make(partial(routed, number=p.IPV6), packet), label, 80)
+    attributes = {behavior.name: behavior.attributes for behavior in net.decapsulations()}
+    attributes["End.DX4"] = nl.u32(nl.ACTION, nl.END_DX4), nl.attr(nl.NH4, p.addr("10.13.0.1"))
+    attributes["End.DX6"] = nl.u32(nl.ACTION, nl.END_DX6), nl.addr6(nl.NH6, "fd03::1")
+    for behavior in net.decapsulations():
+        label = CUST if behavior.label == CUST else ALT
+        if behavior.number == p.IPV4:
+            yield Flow(behavior.name, attributes[behavior.name], INNER4,
+                       lambda segment, number: p.ip4(p.TCP, INNER4, segment, ident=0x1234 + number), p.hop, label, 64)
+        elif behavior.number == p.IPV6:
+            yield Flow(behavior.name, attributes[behavior.name], INNER6,
+                       lambda segment, _: p.ip6(p.TCP, INNER6, segment), p.hop, label, 64)
+
+
+def main():
+    """Builds the suite and runs it."""
+    net = Edge()
+    suite = net.suite()
+    set_tunnel_source()
+    ip_batch(ROUTES)
+    ip_batch(ROUTES4, "-4")
+    for flow in flows(net):
+        passed = 1, flow.outer + len(flow.packet()), 0
+        lost = ("B8", LOST) if flow.name.startswith("End.B6.Encaps") else None
+        suite.add(f"{flow.name}: the super-packet leaves whole", partial(through, net, flow),
+                  ([(flow.label, flow.after(flow.super_packet()))], passed), lost)
+        suite.add(f"{flow.name}: the super-packet leaves in segments", partial(cut, net, flow),
+                  ([(flow.label, flow.after(packet)) for packet in flow.segments()], passed), lost)
+    suite.main()
+
+
+if __name__ == "__main__":
+    main()
