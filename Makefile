@@ -9,12 +9,16 @@ export CMD
 
 define help
 make demo                     build what is missing, then show End.BPF at work in a virtual machine
-make test [T=name] [IMPL=..]  build what is missing, then run every test, or one
+make test [T=name] [IMPL=..]  build what is missing, then run the tests, or one
+make test-all                 the same with all of upstream's selftests on each implementation
+make test-upstream            only upstream's selftests, as they are in the kernel tree
 
 make vm [CMD='..'] [DIR=path] boot the kernel and run CMD as root, or an interactive shell;
                               DIR (default: this folder) is writable there at /mnt/host
 make kernel                   build the kernel and its modules
 make module                   build only seg6_local.ko, of a kernel that was built
+make diff [SEED=n] [COUNT=n]  send the same random packets through random SIDs on C and on Rust, and compare;
+                              CASE=n shows one case in full
 make kunit                    run the KUnit suites and the Rust doctests
 make lint                     rustfmt, clippy, W=1, checkpatch, shellcheck; counts unsafe blocks
 make doc                      rustdoc of the abstractions and of the module
@@ -37,6 +41,9 @@ demo:
 test:
 	@$(host)/test.sh
 
+test-all test-upstream:
+	@$(host)/test.sh $(@:test-%=%)
+
 kernel:
 	@$(host)/kernel.sh
 
@@ -46,6 +53,9 @@ module:
 vm:
 	@$(host)/kernel.sh
 	@$(host)/vm.sh
+
+diff:
+	@$(host)/diff.sh
 
 kunit:
 	@IMPL=rust-builtin $(host)/kernel.sh
@@ -57,4 +67,4 @@ lint doc patches:
 clean distclean:
 	@$(host)/clean.sh $@
 
-.PHONY: help demo test kernel module vm kunit lint doc patches clean distclean
+.PHONY: help demo test test-all test-upstream kernel module vm diff kunit lint doc patches clean distclean

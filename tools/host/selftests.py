@@ -41,16 +41,19 @@ def run(impl, tests, report):
             run_crash(test, report)
 
 
-def guest_command(names):
-    """The command line that runs the named tests in a guest."""
-    return shlex.join(["/mnt/host/tools/host/guest-tests.sh", f"/mnt/host/{DIRECTORY}", *names])
+def guest_command(names, directory=f"/mnt/host/{DIRECTORY}"):
+    """The command line that runs the named tests of a directory in a guest."""
+    return shlex.join(["/mnt/host/tools/host/guest-tests.sh", directory, *names])
 
 
-def run_guest(impl, names, report):
-    """Runs tests in one guest; returns those that are left when it dies early."""
+def run_guest(impl, names, report, command=guest_command, parse=ktap.parse_program):
+    """Runs tests in one guest by command(names); returns those that are left when it dies early.
+
+    parse(name, output, status) makes the result of a test of its output.
+    """
     console = vm.LOGS / "test" / f"{impl}-{names[0]}-console.log"
     left, name, output = list(names), None, []
-    with vm.boot(impl, guest_command(names), console, VM_OUTPUT=str(vm.CACHE / "selftests")) as guest:
+    with vm.boot(impl, command(names), console, VM_OUTPUT=str(vm.CACHE / "selftests"), VM_TIMEOUT="3600") as guest:
         for line in guest.stdout:
             match = MARK.match(line.rstrip("\r\n"))
             if not match:
@@ -58,13 +61,13 @@ def run_guest(impl, names, report):
             elif match["begin"]:
                 name, output = match["begin"], []
             else:
-                result = finish(impl, name, "".join(output), int(match["status"]))
+                result = finish(impl, name, "".join(output), int(match["status"]), parse)
                 report(impl, result, int(match["seconds"]))
                 left.remove(name)
                 name, output = None, []
     if left:
         failed = name or left[0]
-        result = finish(impl, failed, "".join(output), 0)
+        result = finish(impl, failed, "".join(output), 0, parse)
         result.failures.append(f"the guest ended with status {guest.returncode}; console: {console}")
         report(impl, result, 0)
         left.remove(failed)
@@ -73,10 +76,10 @@ def run_guest(impl, names, report):
     return left
 
 
-def finish(impl, name, output, status):
+def finish(impl, name, output, status, parse):
     """Keeps the output of a test program and reads its result."""
     (vm.LOGS / "test" / f"{impl}-{name}.log").write_text(output)
-    return ktap.parse_program(name, output, status)
+    return parse(name, output, status)
 
 
 def run_crash(test, report):

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs every test, or with T=name one of them, and ends with a line "N passed, N failed".
+"""Runs tests, or with T=name one of them, and ends with a line "N passed, N failed".
 
-IMPL limits the kernels (default: all three). The kernels and the tests' BPF programs are built already.
+The argument says which: `quick` (the default) for ours, and the quick ones of upstream's on the first kernel only;
+`all` for all of both; `upstream` for all of upstream's. IMPL limits the kernels (default: all three). The kernels and
+the tests' BPF programs are built already.
 """
 
 import os
@@ -15,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import ktap
 import kunit
 import selftests
+import upstream
 import vm
 
 IMPLS = ("rust", "rust-builtin", "c")
@@ -57,24 +60,42 @@ def run_kunit(summary):
         summary.report("kunit", result, 0)
 
 
+def plan(which, name, impls, report):
+    """The tests that there are to run: functions with their arguments."""
+    if which != "upstream" and (tests := selftests.find(name)):
+        for impl in impls:
+            yield selftests.run, impl, tests, report
+    is_quick = which == "quick" and not name
+    for impl in impls[:1] if is_quick else impls:
+        for scripts in upstream.guests(upstream.find(name, is_quick)):
+            yield upstream.run, impl, scripts, report
+
+
+def plan_once(impls, summary):
+    """What runs once, if it has the kernels that it needs."""
+    if "c" in impls:
+        yield check, "identity.sh", summary
+    if len(impls) > 1:
+        yield check, "symbols.sh", summary
+    if "rust-builtin" in impls:
+        yield run_kunit, summary
+
+
 def main():
     """See the documentation of the module."""
+    which = sys.argv[1] if len(sys.argv) > 1 else "quick"
     name = os.environ.get("T") or None
-    impls = [os.environ["IMPL"]] if os.environ.get("IMPL") else IMPLS
-    tests = selftests.find(name)
-    if not tests:
+    impls = (os.environ["IMPL"],) if os.environ.get("IMPL") else IMPLS
+    summary = Summary()
+    work = list(plan(which, name, impls, summary.report))
+    if not work:
         sys.exit(f"error: no test is called {name}")
+    if not name and which != "upstream":
+        work += plan_once(impls, summary)
     (vm.LOGS / "test").mkdir(parents=True, exist_ok=True)
     print(f"logs: {vm.LOGS}/test")
-    summary = Summary()
     pool = ThreadPoolExecutor(int(os.environ.get("SEG6_JOBS", "2")))
-    jobs = [pool.submit(selftests.run, impl, tests, summary.report) for impl in impls]
-    if not name and "c" in impls:
-        jobs.append(pool.submit(check, "identity.sh", summary))
-    if not name and len(impls) > 1:
-        jobs.append(pool.submit(check, "symbols.sh", summary))
-    if not name and "rust-builtin" in impls:
-        jobs.append(pool.submit(run_kunit, summary))
+    jobs = [pool.submit(*call) for call in work]
     try:
         for job in jobs:
             job.result()

@@ -3,7 +3,7 @@
 # Boots a built kernel in QEMU, with the toolchain root as its root file system, and runs a command in it.
 # The only place that knows QEMU's command line. Input, all from the environment:
 #
-#   IMPL, CONFIG   which kernel
+#   IMPL, CONFIG   which kernel; the selftests of its source are in the guest at /seg6/selftests
 #   CMD            bash commands that run as root in the guest; empty: an interactive shell
 #   DIR            directory that is writable in the guest at /mnt/host (default: the repository)
 #   VM_OUTPUT      directory that the command finds under the name in $SEG6_OUTPUT
@@ -51,6 +51,7 @@ binds=(--dir /seg6/build --ro-bind "$image" /seg6/build/bzImage
 	--ro-bind "$build/modules/lib/modules" /usr/lib/modules
 	--ro-bind "$tools/guest.sh" /seg6/guest.sh --ro-bind "$work" /seg6/work
 	--bind "$(realpath "$DIR")" /seg6/host
+	--ro-bind "$pristine/tools/testing/selftests" /seg6/selftests
 	--chdir /tmp)
 args=(--run /seg6/build/bzImage --disable-microvm --force-9p --user root --cwd / --rwdir=/mnt/host=/seg6/host
 	--cpus "$VM_CPUS" --memory "$VM_MEMORY"
