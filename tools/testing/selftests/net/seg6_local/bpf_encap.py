@@ -3,13 +3,17 @@
 """bpf_lwt_seg6_action with End.DT6, End.B6 and End.B6.Encaps: headers that a program takes off and puts on."""
 
 import errno
+from functools import partial
 
 import ebpf
 import lib
 import netlink as nl
 import packet as p
 import script as s
+from bpf import end_bpf
 from bpf_helpers import BADMSG, FAULT, INVAL, OPAQUE, PLAIN, TABLE, WITH_TLV, Table, plain
+from edge import listening, received
+from hooks import rule, seen_by_rule
 from topology import ALT, BACK, BACK2, IN_ADDRESS, KEY, OUT, SECRET, SID, Net, set_hmac_key, set_tunnel_source
 
 A, B = "fd02::a", "fd02::b"
@@ -128,6 +132,34 @@ def add_dt6(table):
               [s.adjust_srh(80, 1), s.action(nl.END_DT6, TABLE[100])], [0, BADMSG], None)
 
 
+def delivered(net, script, inner):
+    """What a socket of the router gets from a packet inside, the result of End.DT6, and what else becomes of it."""
+    script.write([s.action(nl.END_DT6, TABLE[0])], (ebpf.REDIRECT,))
+    with listening(p.text(inner[24:40])) as sock:
+        seen = net.through(end_bpf(script.seg6local), tunnel(inner))
+        return received(sock), script.results(1), *seen
+
+
+def tracked(net, script, inner):
+    """How many packets inside conntrack still takes for the outer packet when they are forwarded."""
+    script.write([s.action(nl.END_DT6, TABLE[254])], (ebpf.REDIRECT,))
+    with rule(f"ct original protocol {p.IPV6} counter name seen", f"ip6 daddr {p.text(inner[24:40])}", "forward"):
+        out = net.through(end_bpf(script.seg6local), tunnel(inner))[0]
+        return out, seen_by_rule()
+
+
+def add_like_native(suite, net, script):
+    """B12: End.DT6 does what the behavior End.DT6 does, for packets to this node and for conntrack. C does not."""
+    local = p.ip6(p.UDP, "fd0a::1", p.summed(p.UDP, p.SRC, "fd0a::1", p.udp()))
+    counters = 1, len(tunnel(local)), 0
+    suite.add("B12: End.DT6 to an address of this node: delivered", partial(delivered, net, script, local),
+              ([p.PAYLOAD], [0], [], counters), ("B12", ([], [INVAL], [], counters)))
+    inner = p.ip6(p.UDP, "fd02::77", p.udp())
+    out = [(OUT, p.hop(inner))]
+    suite.add("B12: conntrack does not take the packet inside for the outer one", partial(tracked, net, script, inner),
+              (out, 0), ("B12", (out, 1)))
+
+
 def add_after_dt6(table):
     """What a program can do with a packet that has lost its SRH, or uncovered another one."""
     inner = p.ip6(p.UDP, "fd02::77", p.udp())
@@ -222,6 +254,7 @@ def main():
     add_unroutable(table)
     add_dt6(table)
     add_after_dt6(table)
+    add_like_native(suite, net, script)
     add_failed(table)
     add_second_srh(table)
     if not lib.IS_C:

@@ -141,7 +141,7 @@ def counters_cases():
 
 
 def flavors_cases():
-    """The FLAVORS attribute."""
+    """The FLAVORS attribute. Actions that have no flavors ignore it, also with flavors that none has (B15)."""
     yield "FLAVORS without anything", END + nl.attr(nl.FLAVORS), INVALID
     yield "FLAVORS without operation", END + nl.attr(nl.FLAVORS, nl.u8(2, 32) + nl.u8(3, 16)), INVALID
     yield "FLAVORS with an operation of 3 bytes", END + nl.attr(nl.FLAVORS, nl.attr(1, bytes(3))), RANGE

@@ -35,10 +35,9 @@ def filtered(net, behavior, statement, inner):
 
 
 def noticed(net, behavior, inner):
-    """How often the prerouting hook sees the packet inside."""
+    """What becomes of a packet that the prerouting hook accepts, and how often the hook sees it."""
     with rule("counter name seen accept", match(behavior), "prerouting"):
-        net.through(behavior.attributes, carried(inner))
-        return seen_by_rule()
+        return *net.through(behavior.attributes, carried(inner)), seen_by_rule()
 
 
 def marked(net, behavior, inner):
@@ -86,7 +85,6 @@ def add_cross_connects(suite, net, behavior):
     out, passed = behavior.out(inner), counted(inner)
     family, moved = ("ip6", "fd03::7") if behavior.number == p.IPV6 else ("ip", "10.13.0.7")
     other = dataclasses.replace(behavior, target=moved, label=ALT)
-    suite.add(f"{name}: accepted", partial(filtered, net, behavior, "accept", inner), (out, passed))
     suite.add(f"{name}: dropped, an error", partial(filtered, net, behavior, "drop", inner), ([], (0, 0, 1)))
     suite.add(f"{name}: a mark of the hook chooses the route", partial(marked, net, behavior, inner),
               ([(ALT, out[0][1])], passed))
@@ -105,7 +103,6 @@ def add_vrf(suite, net, behavior):
     """SIDs of a VRF: what its hook keeps counts as passed on, and no packet comes back from a queue."""
     name, inner = behavior.name, behavior.inner()
     passed = counted(inner)
-    suite.add(f"{name}: accepted", partial(filtered, net, behavior, "accept", inner), (behavior.out(inner), passed))
     suite.add(f"{name}: dropped, counted as passed on", partial(filtered, net, behavior, "drop", inner), ([], passed))
     for verdict in (NF_ACCEPT, NF_DROP):
         suite.add(f"{name}: queued, then verdict {verdict}: dropped", partial(queued, net, behavior, inner, verdict),
@@ -122,10 +119,9 @@ def tracked(net, behavior, protocol):
 
 def add_conntrack(suite, net, behavior):
     """The packet inside is a connection of its own, except for End.DT6 with a table, which does not tell conntrack."""
-    keeps = behavior.name == DT6_TABLE
-    for title, protocol in (("the packet inside", p.UDP), ("the outer packet", behavior.number)):
-        suite.add(f"{behavior.name}: conntrack and {title}", partial(tracked, net, behavior, protocol),
-                  (behavior.out(behavior.inner()), int((protocol != p.UDP) == keeps)))
+    title, protocol = ("outer packet", p.IPV6) if behavior.name == DT6_TABLE else ("packet inside", p.UDP)
+    suite.add(f"{behavior.name}: conntrack takes it for the {title}", partial(tracked, net, behavior, protocol),
+              (behavior.out(behavior.inner()), 1))
 
 
 def main():
@@ -138,8 +134,9 @@ def main():
         if behavior.number == p.ETHERNET:
             continue
         hooks = behavior.name != DT6_TABLE
-        suite.add(f"{behavior.name}: the hook sees the packet inside {'once' if hooks else 'not'}",
-                  partial(noticed, net, behavior, behavior.inner()), int(hooks))
+        inner = behavior.inner()
+        suite.add(f"{behavior.name}: accepted by the hook, which sees it {'once' if hooks else 'not'}",
+                  partial(noticed, net, behavior, inner), (behavior.out(inner), counted(inner), int(hooks)))
         if behavior.name in VRFS:
             add_vrf(suite, net, behavior)
         elif hooks:

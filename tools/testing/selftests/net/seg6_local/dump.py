@@ -187,7 +187,7 @@ def appended(net, first, second):
 
 
 def add_comparisons(suite, net, idle, other):
-    """Equal SIDs are duplicates, different ones are not."""
+    """Equal SIDs are duplicates, different ones are not. Programs are compared by their names only (B34)."""
     csid = nl.NEXT_CSID
     bpf, no_name = END_BPF + nl.bpf(idle), END_BPF + nl.bpf(idle, "")
     equal = (
