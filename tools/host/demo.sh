@@ -9,4 +9,4 @@ export IMPL=rust
 "$tools/kernel.sh"
 "$tools/programs.sh" samples/bpf/seg6local demo
 export VM_OUTPUT=$cache/demo
-CMD='python3 samples/bpf/seg6local/demo.py' DIR=$repo exec "$tools/vm.sh"
+CMD=samples/bpf/seg6local/demo.py DIR=$repo exec "$tools/vm.sh"
