@@ -14,6 +14,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import diff
 import ktap
 import kunit
 import selftests
@@ -65,6 +66,8 @@ def plan(which, name, impls, report):
     if which != "upstream" and (tests := selftests.find(name)):
         for impl in impls:
             yield selftests.run, impl, tests, report
+    if which != "upstream" and name in (None, "diff") and {"c", "rust"} <= set(impls):
+        yield diff.check, report
     is_quick = which == "quick" and not name
     for impl in impls[:1] if is_quick else impls:
         for scripts in upstream.guests(upstream.find(name, is_quick)):
