@@ -139,7 +139,7 @@ def replay(seed, name, impls):
     return comparison, problems
 
 
-def check(report, seeds=(1, 2), count=1000):
+def check(report, seeds=(1, 2), count=1200):
     """The same as a test, in one guest after the other: report(kernels, result, seconds) gets its result."""
     start = time.monotonic()
     comparison, problems = run(seeds, count, guests=1)

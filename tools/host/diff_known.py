@@ -192,7 +192,7 @@ def b22(case):
 
 
 def b24(case):
-    """C leaves a packet half built when the HMAC of a pushed SRH cannot be made."""
+    """Both leave a packet half built, with a random payload length, when the HMAC of a pushed SRH cannot be made."""
     c, rust = (outcome.results for outcome in case.outcomes)
     pushes = (nl.END_B6, nl.END_B6_ENCAP)
     return action_of(case) == nl.END_BPF and not first_difference(case) and any(

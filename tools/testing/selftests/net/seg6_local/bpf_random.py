@@ -3,8 +3,8 @@
 """Random programs: sequences of helper calls on all kinds of packets, compared with a model call by call.
 
 The seed is fixed, so every run makes the same calls. What the C implementation gets wrong is left out here and has its
-own cases elsewhere: writes to the last segment (B13), growth past 2048 bytes (B21) and outer headers that met congestion
-(B30).
+own cases elsewhere: writes to the last segment (B13), growth past 2048 bytes (B21) and outer headers that met
+congestion (B30).
 """
 
 import random

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 import lib
 import netlink as nl
 import packet as p
-from topology import ALT, IPV4, IPV6, LABELS, NEIGHBORS, OUT, ROUTER_MAC, SID, Net, described, ip_batch, neighbor, sysctl
+from topology import (ALT, IPV4, IPV6, LABELS, NEIGHBORS, OUT, ROUTER_MAC, SID, Net, described, ip_batch, neighbor,
+                      sysctl)
 
 CUST, CUST2, WIRE = "customer 1", "customer 2", "wire"
 VRF_TABLE, WIRE_MTU = 200, 6000
