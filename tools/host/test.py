@@ -3,8 +3,9 @@
 """Runs tests, or with T=name one of them, and ends with a line "N passed, N failed".
 
 The argument says which: `quick` (the default) for ours, and the quick ones of upstream's on the first kernel only;
-`all` for all of both; `upstream` for all of upstream's. IMPL limits the kernels (default: all three). The kernels and
-the tests' BPF programs are built already.
+`all` for all of both; `upstream` for all of upstream's. IMPL limits the kernels (default: all three), SEG6_JOBS the
+guests that run at once (default: 3, as upstream's scripts mostly wait). The kernels and the tests' BPF programs are
+built already.
 """
 
 import os
@@ -97,7 +98,7 @@ def main():
         work += plan_once(impls, summary)
     (vm.LOGS / "test").mkdir(parents=True, exist_ok=True)
     print(f"logs: {vm.LOGS}/test")
-    pool = ThreadPoolExecutor(int(os.environ.get("SEG6_JOBS", "2")))
+    pool = ThreadPoolExecutor(int(os.environ.get("SEG6_JOBS", "3")))
     jobs = [pool.submit(*call) for call in work]
     try:
         for job in jobs:
