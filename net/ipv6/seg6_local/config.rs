@@ -104,16 +104,26 @@ pub(crate) fn parse(request: &Request<'_>) -> Result<Sid> {
 
     let draft = parse_required(action, &attrs)?;
     let counters = attrs.find(attr::COUNTERS).map(parse_counters).transpose()?;
+    let flavors = |supported| {
+        attrs
+            .find(attr::FLAVORS)
+            .map(|nest| parse_flavors(nest, supported, extack))
+            .transpose()
+    };
+    let vrf = || parse_vrf(&attrs, request.net, extack);
     let behavior = match draft {
         Draft::Complete(behavior) => behavior,
-        Draft::Flavored(behavior) => parse_flavors_of(behavior, &attrs, extack)?,
-        Draft::EndDt4 => Behavior::EndDt4(EndDt4 {
-            vrf: parse_vrf(&attrs, request.net, extack)?,
+        Draft::End => Behavior::End(End {
+            flavors: flavors(Flavors::PSP | Flavors::NEXT_CSID)?,
         }),
+        Draft::EndX { next_hop, oif } => Behavior::EndX(EndX {
+            next_hop,
+            oif,
+            flavors: flavors(Flavors::NEXT_CSID)?,
+        }),
+        Draft::EndDt4 => Behavior::EndDt4(EndDt4 { vrf: vrf()? }),
         Draft::EndDt6 => Behavior::EndDt6(parse_end_dt6(&attrs, request.net, extack)?),
-        Draft::EndDt46 => Behavior::EndDt46(EndDt46 {
-            vrf: parse_vrf(&attrs, request.net, extack)?,
-        }),
+        Draft::EndDt46 => Behavior::EndDt46(EndDt46 { vrf: vrf()? }),
     };
     Ok(Sid { behavior, counters })
 }
@@ -122,25 +132,29 @@ pub(crate) fn parse(request: &Request<'_>) -> Result<Sid> {
 enum Draft {
     Complete(Behavior),
     /// May have flavors.
-    Flavored(Behavior),
+    End,
+    /// May have flavors.
+    EndX {
+        next_hop: Ipv6Addr,
+        oif: Option<u32>,
+    },
     /// Has a table to be found.
     EndDt4,
+    /// Has a table to be found.
     EndDt6,
+    /// Has a table to be found.
     EndDt46,
 }
 
 /// Parses the action with the attributes that it requires, and those numbered below the counters.
 fn parse_required(action: u32, attrs: &Attrs<'_, { attr::N }>) -> Result<Draft> {
     let behavior = match action {
-        uapi::SEG6_LOCAL_ACTION_END => {
-            return Ok(Draft::Flavored(Behavior::End(End { flavors: None })));
-        }
+        uapi::SEG6_LOCAL_ACTION_END => return Ok(Draft::End),
         uapi::SEG6_LOCAL_ACTION_END_X => {
-            return Ok(Draft::Flavored(Behavior::EndX(EndX {
+            return Ok(Draft::EndX {
                 next_hop: Ipv6Addr::from(attrs.require(attr::NH6)?.array::<16>()?),
                 oif: attrs.find(attr::OIF).map(Attr::u32).transpose()?,
-                flavors: None,
-            })));
+            });
         }
         uapi::SEG6_LOCAL_ACTION_END_T => Behavior::EndT(EndT {
             table: attrs.require(attr::TABLE)?.u32()?,
@@ -244,29 +258,6 @@ fn parse_counters(nest: &Attr) -> Result<Counters> {
         attrs.require(counter)?;
     }
     Counters::new()
-}
-
-/// Parses the flavors of a behavior that may have some.
-fn parse_flavors_of(
-    mut behavior: Behavior,
-    attrs: &Attrs<'_, { attr::N }>,
-    extack: Option<&ExtAck>,
-) -> Result<Behavior> {
-    let Some(nest) = attrs.find(attr::FLAVORS) else {
-        return Ok(behavior);
-    };
-
-    match &mut behavior {
-        Behavior::End(end) => {
-            let supported = Flavors::PSP | Flavors::NEXT_CSID;
-            end.flavors = Some(parse_flavors(nest, supported, extack)?);
-        }
-        Behavior::EndX(end_x) => {
-            end_x.flavors = Some(parse_flavors(nest, Flavors::NEXT_CSID, extack)?);
-        }
-        _ => {}
-    }
-    Ok(behavior)
 }
 
 fn parse_flavors(nest: &Attr, supported: u32, extack: Option<&ExtAck>) -> Result<Flavors> {

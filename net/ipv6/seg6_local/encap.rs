@@ -11,6 +11,7 @@ use kernel::{
     net::{
         ipv6,
         ipv6::Routing,
+        l3mdev::Family,
         skbuff::SkBuff,
         tunnel,
         tunnel::Inner, //
@@ -34,22 +35,24 @@ pub(crate) fn terminate(mut skb: Pin<&mut SkBuff>, inner: Inner) -> Result<(), D
     decapsulate(skb, inner).map_err(|_| Discard::INVALID)
 }
 
-/// Whether the routing header at `offset`, without segments left, may be removed: one of another
-/// type (RFC 8200, Section 4.4), or a valid SRH with an acceptable HMAC.
-fn is_finished(mut skb: Pin<&mut SkBuff>, offset: u32) -> bool {
-    let Ok(data) = skb
-        .as_mut()
-        .may_pull(offset.saturating_add(srh::FIXED_LEN as u32))
-    else {
-        return false;
-    };
-    let routing_type = data
-        .get(offset as usize..)
-        .and_then(|header| header.get(srh::TYPE));
+/// Does the same in front of an IP packet, which connection tracking is to take for a new one.
+pub(crate) fn terminate_ip(mut skb: Pin<&mut SkBuff>, family: Family) -> Result<(), Discard> {
+    terminate(skb.as_mut(), family.into())?;
+    skb.reset_conntrack();
+    Ok(())
+}
 
-    routing_type != Some(&srh::ROUTING_TYPE)
-        || SrhSpan::locate(skb.as_mut(), Routing::Any)
-            .is_some_and(|srh| ipv6::hmac_is_acceptable(skb, srh.offset))
+/// Whether the routing header at `offset`, without segments left, may be removed: a valid SRH with
+/// an acceptable HMAC, or one of another type (RFC 8200, Section 4.4).
+fn is_finished(mut skb: Pin<&mut SkBuff>, offset: u32) -> bool {
+    match SrhSpan::at(skb.as_mut(), offset) {
+        Some(srh) => ipv6::hmac_is_acceptable(skb, srh.offset),
+        None => skb
+            .data()
+            .get(offset as usize..)
+            .and_then(|header| header.first_chunk::<{ srh::FIXED_LEN }>())
+            .is_some_and(|header| header[srh::TYPE] != srh::ROUTING_TYPE),
+    }
 }
 
 /// Removes the headers in front of `inner`; fails with `EBADMSG` if there is no such packet.

@@ -40,8 +40,15 @@ impl SrhSpan {
     ///
     /// Replaces `seg6_get_srh()`.
     #[inline]
-    pub(crate) fn locate(mut skb: Pin<&mut SkBuff>, routing: Routing) -> Option<Self> {
+    pub(crate) fn locate(skb: Pin<&mut SkBuff>, routing: Routing) -> Option<Self> {
         let offset = ipv6::find_header(&skb, ipv6::PROTO_ROUTING, routing).ok()?;
+
+        Self::at(skb, offset)
+    }
+
+    /// Makes the routing header at `offset` linear and validates it; `None` if it is not a valid SRH.
+    #[inline]
+    pub(crate) fn at(mut skb: Pin<&mut SkBuff>, offset: u32) -> Option<Self> {
         let offset = u16::try_from(offset).ok()?;
         // OVERFLOW: A 16-bit number and 8.
         let fixed_end = u32::from(offset) + srh::FIXED_LEN as u32;

@@ -22,7 +22,8 @@ use kernel::{
         }, //
     },
     prelude::*,
-    softirq::BhDisabled, //
+    softirq::BhDisabled,
+    uapi, //
 };
 
 /// Does to the packet what was decided.
@@ -50,8 +51,8 @@ pub(crate) enum Verdict<'bh> {
     Transmit(&'bh NetDevice),
     /// Let this VRF device receive it.
     Receive(&'bh NetDevice, Family),
-    /// Let netfilter, with this protocol family, look at it before it is routed.
-    Prerouting(u8),
+    /// Let netfilter look at it before it is routed.
+    Prerouting(Family),
 }
 
 impl Verdict<'_> {
@@ -68,7 +69,7 @@ impl Verdict<'_> {
             Self::KeepRoute => {}
             Self::Transmit(dev) => return InputStatus::new(skb.transmit(dev, bh)),
             Self::Receive(dev, family) => return receive(skb, dev, family, bh),
-            Self::Prerouting(family) => return lwtunnel::prerouting::<Sid>(skb, family, bh),
+            Self::Prerouting(family) => return prerouting(skb, family, bh),
         }
         InputStatus::new(skb.dst_input(bh))
     }
@@ -83,6 +84,17 @@ fn forward(mut skb: OwnedSkBuff, lookup: Lookup, bh: &BhDisabled) -> InputStatus
     let _ = lookup.attach(skb.as_mut(), bh);
 
     InputStatus::new(skb.dst_input(bh))
+}
+
+/// Lets netfilter look at a packet before it is routed.
+#[cold]
+fn prerouting(skb: OwnedSkBuff, family: Family, bh: &BhDisabled) -> InputStatus {
+    let family = match family {
+        Family::Ipv4 => uapi::NFPROTO_IPV4,
+        Family::Ipv6 => uapi::NFPROTO_IPV6,
+    };
+
+    lwtunnel::prerouting::<Sid>(skb, family as u8, bh)
 }
 
 /// Lets a VRF receive a packet, and routes it by the table of that.

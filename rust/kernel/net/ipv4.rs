@@ -18,24 +18,12 @@ use crate::{
     sync::aref::ARef, //
 };
 use core::{
-    mem::offset_of,
     net::Ipv4Addr,
     ptr::NonNull, //
 };
 
 /// The length of an IPv4 header without options in octets.
 pub const HEADER_LEN: u16 = 20;
-
-/// Returns what the IPv4 stack keeps with a packet, `IPCB()`.
-#[inline]
-pub(super) fn control(skb: &SkBuff) -> *mut bindings::inet_skb_parm {
-    const {
-        assert!(size_of::<bindings::inet_skb_parm>() <= 48);
-        assert!(offset_of!(bindings::sk_buff, cb) % align_of::<bindings::inet_skb_parm>() == 0);
-    }
-    // SAFETY: The packet is valid.
-    unsafe { (&raw mut (*skb.as_raw()).cb).cast() }
-}
 
 /// Returns the header, if the packet starts with one that is linear.
 #[inline]
@@ -127,7 +115,7 @@ pub fn read_options(mut skb: Pin<&mut SkBuff>, dev: &NetDevice) -> Result<(), Dr
         .ensure_writable(header_len.into())
         .map_err(|_| DropReason::NOMEM)?;
     // SAFETY: The packet is valid and borrowed exclusively, so is its control block.
-    let options = unsafe { &mut (*control(&skb)).opt };
+    let options = unsafe { &mut (*skb.control::<bindings::inet_skb_parm>()).opt };
 
     options.optlen = options_len as u8;
     // SAFETY: All is valid, and the packet starts with its header, which is linear and private.

@@ -13,7 +13,8 @@ use crate::{
         },
         ipv4,
         ipv6,
-        skbuff::OwnedSkBuff, //
+        skbuff::OwnedSkBuff,
+        tunnel::Inner, //
     },
     prelude::*,
     softirq::BhDisabled, //
@@ -27,6 +28,16 @@ pub enum Family {
     Ipv4,
     /// IPv6.
     Ipv6,
+}
+
+impl From<Family> for Inner {
+    #[inline]
+    fn from(family: Family) -> Self {
+        match family {
+            Family::Ipv4 => Self::Ipv4,
+            Family::Ipv6 => Self::Ipv6,
+        }
+    }
 }
 
 /// Returns the index of the VRF device of the routing table numbered `table`.

@@ -22,7 +22,10 @@ use crate::{
     types::Opaque, //
 };
 use core::{
-    mem::ManuallyDrop,
+    mem::{
+        offset_of,
+        ManuallyDrop, //
+    },
     ptr,
     ptr::NonNull,
     slice, //
@@ -277,6 +280,18 @@ impl SkBuff {
         // SAFETY: The packet is valid and borrowed exclusively.
         unsafe { bindings::skb_set_transport_header(self.as_raw(), old) };
         result
+    }
+
+    /// Returns where the protocol that has the packet keeps what it knows of it, `skb->cb`, as that
+    /// protocol's type.
+    #[inline]
+    pub(super) fn control<T>(&self) -> *mut T {
+        const {
+            assert!(size_of::<T>() <= 48);
+            assert!(offset_of!(bindings::sk_buff, cb) % align_of::<T>() == 0);
+        }
+        // SAFETY: The packet is valid.
+        unsafe { (&raw mut (*self.as_raw()).cb).cast() }
     }
 
     /// Returns the EtherType.

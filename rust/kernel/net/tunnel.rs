@@ -188,23 +188,12 @@ pub fn decapsulate(mut skb: Pin<&mut SkBuff>, len: u32, inner: Inner) -> Result 
     Ok(())
 }
 
-/// Returns what the IPv6 stack keeps with a packet, `IP6CB()`.
-#[inline]
-fn ipv6_control(skb: &SkBuff) -> *mut bindings::inet6_skb_parm {
-    const {
-        assert!(size_of::<bindings::inet6_skb_parm>() <= 48);
-        assert!(offset_of!(bindings::sk_buff, cb) % align_of::<bindings::inet6_skb_parm>() == 0);
-    }
-    // SAFETY: The packet is valid.
-    unsafe { (&raw mut (*skb.as_raw()).cb).cast() }
-}
-
 /// Lets the IPv6 stack know nothing of the packet but where it came from.
 #[inline]
 fn reset_ipv6_control(skb: Pin<&mut SkBuff>) {
     // SAFETY: The packet is borrowed exclusively; the control block has room for the type, which
     // any octets are valid for.
-    let control = unsafe { &mut *ipv6_control(&skb) };
+    let control = unsafe { &mut *skb.control::<bindings::inet6_skb_parm>() };
 
     *control = bindings::inet6_skb_parm {
         iif: control.iif,
@@ -218,12 +207,14 @@ fn reset_ipv6_control(skb: Pin<&mut SkBuff>) {
 #[inline]
 fn reset_ipv4_control(skb: Pin<&mut SkBuff>) {
     // SAFETY: As in `reset_ipv6_control()`.
-    let old = unsafe { *ipv6_control(&skb) };
+    let old = unsafe { *skb.control::<bindings::inet6_skb_parm>() };
     // SAFETY: The packet is borrowed exclusively; the control block has room for the type, which
     // zeros are valid for.
     let control = unsafe {
-        ipv4::control(&skb).write_bytes(0, 1);
-        &mut *ipv4::control(&skb)
+        let control = skb.control::<bindings::inet_skb_parm>();
+
+        control.write_bytes(0, 1);
+        &mut *control
     };
 
     control.iif = old.iif;

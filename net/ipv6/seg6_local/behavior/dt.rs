@@ -70,19 +70,14 @@ impl Vrf {
     /// Replaces `end_dt_vrf_core()`.
     fn process<'bh>(
         &self,
-        mut skb: Pin<&mut SkBuff>,
+        skb: Pin<&mut SkBuff>,
         family: Family,
         bh: &'bh BhDisabled,
     ) -> Result<Verdict<'bh>, Discard> {
         let net = skb.dev(bh).ok_or(Discard::INVALID)?.namespace();
-        let inner = match family {
-            Family::Ipv4 => Inner::Ipv4,
-            Family::Ipv6 => Inner::Ipv6,
-        };
 
-        encap::terminate(skb.as_mut(), inner)?;
+        encap::terminate_ip(skb, family)?;
         let dev = self.device(net, bh).ok_or(Discard::INVALID)?;
-        skb.reset_conntrack();
         Ok(Verdict::Receive(dev, family))
     }
 }

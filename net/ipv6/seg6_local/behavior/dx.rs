@@ -21,6 +21,7 @@ use core::net::{
 use kernel::{
     net::{
         device::NetDevice,
+        l3mdev::Family,
         lwtunnel,
         skbuff::SkBuff,
         tunnel::Inner, //
@@ -113,13 +114,8 @@ pub(crate) struct EndDx6 {
 
 impl EndDx6 {
     /// Replaces `input_action_end_dx6()`.
-    pub(crate) fn process<'bh>(&self, mut skb: Pin<&mut SkBuff>) -> Result<Verdict<'bh>, Discard> {
-        encap::terminate(skb.as_mut(), Inner::Ipv6)?;
-        skb.reset_conntrack();
-        if lwtunnel::has_hooks() {
-            return Ok(Verdict::Prerouting(uapi::NFPROTO_IPV6 as u8));
-        }
-        Ok(self.resume())
+    pub(crate) fn process<'bh>(&self, skb: Pin<&mut SkBuff>) -> Result<Verdict<'bh>, Discard> {
+        cross_connect(skb, Family::Ipv6, self.resume())
     }
 
     /// Replaces `input_action_end_dx6_finish()`.
@@ -140,13 +136,8 @@ pub(crate) struct EndDx4 {
 
 impl EndDx4 {
     /// Replaces `input_action_end_dx4()`.
-    pub(crate) fn process<'bh>(&self, mut skb: Pin<&mut SkBuff>) -> Result<Verdict<'bh>, Discard> {
-        encap::terminate(skb.as_mut(), Inner::Ipv4)?;
-        skb.reset_conntrack();
-        if lwtunnel::has_hooks() {
-            return Ok(Verdict::Prerouting(uapi::NFPROTO_IPV4 as u8));
-        }
-        Ok(self.resume())
+    pub(crate) fn process<'bh>(&self, skb: Pin<&mut SkBuff>) -> Result<Verdict<'bh>, Discard> {
+        cross_connect(skb, Family::Ipv4, self.resume())
     }
 
     /// Replaces `input_action_end_dx4_finish()`.
@@ -155,4 +146,17 @@ impl EndDx4 {
             next_hop: Some(self.next_hop).filter(|addr| !addr.is_unspecified()),
         })
     }
+}
+
+/// Removes the outer headers of a packet that `verdict` is about, unless netfilter wants it first.
+fn cross_connect<'bh>(
+    skb: Pin<&mut SkBuff>,
+    family: Family,
+    verdict: Verdict<'bh>,
+) -> Result<Verdict<'bh>, Discard> {
+    encap::terminate_ip(skb, family)?;
+    if lwtunnel::has_hooks() {
+        return Ok(Verdict::Prerouting(family));
+    }
+    Ok(verdict)
 }
