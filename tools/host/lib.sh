@@ -65,6 +65,24 @@ exec_sandbox() {
 		--ro-bind "$root" / --dev /dev --proc /proc --tmpfs /tmp --tmpfs /seg6 "${binds[@]}" "$@"
 }
 
+# Downloads a package of another suite, from the mirror that the root was made from, and runs commands in the sandbox
+# in the directory of the .deb, where /seg6/out is a directory of the host. apt checks the signature.
+from_suite() { # suite package directory commands [apt option...]
+	binds=(--ro-bind /etc/resolv.conf /etc/resolv.conf --bind "$3" /seg6/out --setenv main " $debian_suite main"
+		--setenv suite "$1" --setenv package "$2" --setenv commands "$4")
+	# shellcheck disable=SC2016 # for the shell in the sandbox
+	sandbox sh -ec '
+		sed -n "s|^\(deb .*\)$main\$|\1 $suite main|p" /etc/apt/sources.list | sort -u >/tmp/suite.list
+		mkdir -p /tmp/lists/partial /tmp/archives/partial /tmp/deb
+		set -- -o APT::Sandbox::User=root -o Dir::Etc::SourceList=/tmp/suite.list \
+			-o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists=/tmp/lists -o Dir::Cache=/tmp \
+			-o Dir::State::Status=/var/lib/dpkg/status "$@"
+		cd /tmp/deb
+		apt-get "$@" update
+		apt-get "$@" download "$package"
+		eval "$commands"' sh "${@:5}"
+}
+
 # shellcheck source=tools/host/step.sh
 . "$tools/step.sh"
 # shellcheck source=tools/host/build.sh

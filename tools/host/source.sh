@@ -24,28 +24,16 @@ fi
 lock source
 [ ! -d "$pristine" ] || exit 0
 
-# Only the backports line, derived from the mirror that the root itself was made from.
-# shellcheck disable=SC2016 # for the shell in the sandbox
-download='
-set -e
-main=" $suite main"
-sed -n "s|^\(deb .*\)$main\$|\1 $suite-backports main|p" /etc/apt/sources.list | sort -u >/tmp/backports.list
-mkdir -p /tmp/lists/partial /tmp/archives/partial
-set -- -o APT::Sandbox::User=root -o Dir::Etc::SourceList=/tmp/backports.list -o Dir::Etc::SourceParts=/dev/null \
-	-o Dir::State::Lists=/tmp/lists -o Dir::Cache=/tmp -o Dir::State::Status=/var/lib/dpkg/status
-apt-get "$@" update
-cd /seg6/out
-apt-get "$@" download "linux-source-$series"
-dpkg-deb --fsys-tarfile linux-source-*.deb | tar -xf - --wildcards --strip-components=3 "./usr/src/*.tar.*"
-tar -xf linux-source-*.tar.* --strip-components=1
-rm linux-source-*
-'
+# Unpacked where it ends up: /tmp of the sandbox is memory.
 fetch() {
 	rm -rf "$pristine.tmp"
 	mkdir -p "$pristine.tmp"
-	binds=(--ro-bind /etc/resolv.conf /etc/resolv.conf --bind "$pristine.tmp" /seg6/out
-		--setenv suite "$debian_suite" --setenv series "$KERNEL_SERIES")
-	sandbox sh -c "$download"
+	from_suite "$debian_suite-backports" "linux-source-$KERNEL_SERIES" "$pristine.tmp" '
+		dpkg-deb --fsys-tarfile linux-source-*.deb |
+			tar -C /seg6/out -xf - --wildcards --strip-components=3 "./usr/src/*.tar.*"
+		cd /seg6/out
+		tar -xf linux-source-*.tar.* --strip-components=1
+		rm linux-source-*'
 	mv "$pristine.tmp" "$pristine"
 }
 step "kernel source linux-source-$KERNEL_SERIES from $debian_suite-backports" source.log 0 fetch
