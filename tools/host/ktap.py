@@ -23,8 +23,11 @@ class Result:
         """Number of failures."""
         return len(self.failures)
 
-    def add(self, match):
-        """Counts one result line. A skipped test is a failure: everything that the tests need is there."""
+    def add(self, match, why=()):
+        """Counts one result line. A skipped test is a failure: everything that the tests need is there.
+
+        `why`: the lines of diagnostics before it.
+        """
         name = match["name"].strip() or f"test {match['number']}"
         directive = (match["directive"] or "").upper()
         if directive == "XFAIL":
@@ -33,7 +36,7 @@ class Result:
         elif directive == "SKIP":
             self.failures.append(f"{name}: skipped{match['why']}")
         elif match["no"]:
-            self.failures.append(name)
+            self.failures.append("\n         ".join([name, *(line[:1000] for line in why[:12])]))
         else:
             self.passed += 1
 
@@ -42,10 +45,14 @@ def parse_program(name, output, status):
     """Result of a program that prints TAP at the left margin and ends with that status."""
     result = Result(name)
     planned = None
+    why = []
     for line in output.splitlines():
         if match := LINE.match(line):
             if not match["indent"]:
-                result.add(match)
+                result.add(match, why)
+                why = []
+        elif line.startswith("# "):
+            why.append(line)
         elif (match := PLAN.match(line)) and not match["indent"]:
             planned = int(match["count"])
     count = result.passed + result.failed

@@ -165,16 +165,18 @@ def two_cpus(net, script):
 
 def replaced(net):
     """The SID is replaced while packets run through it, and so are its program and its counters."""
+    unrouted = p.icmp_error(1, 0, PACKET, IN_ADDRESS)
     with Traffic(net, PACKET) as traffic:
         for round_ in range(100):
             fd = ebpf.load_program(ebpf.returning(ebpf.OK))
             message = net.sid(*end_bpf(fd, f"prog{round_}"))
             lib.equal(net.rtnl.add(message, nl.F_CREATE | nl.F_REPLACE), (0, None), "replacing the SID")
             os.close(fd)
+            traffic.wait(p.hop(NEXT))
             if round_ % 3 == 2:
                 lib.equal(net.rtnl.delete(message), (0, None), "deleting the SID")
+                traffic.wait(unrouted)
     lib.equal(net.rtnl.delete(message), (0, None), "deleting the SID")
-    unrouted = p.icmp_error(1, 0, PACKET, IN_ADDRESS)
     lib.equal(set(traffic.seen), {p.hop(NEXT), unrouted}, "what comes out")
 
 

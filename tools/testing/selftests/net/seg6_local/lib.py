@@ -49,7 +49,7 @@ def show(value):
         return f"{len(value)} bytes {value[:300].hex(' ', -4)}{'' if len(value) <= 300 else ' ...'}"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{k}: {show(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, set)):
         return "(" + ", ".join(show(v) for v in value) + ")"
     return repr(value)
 

@@ -22,7 +22,7 @@ import threading
 
 import netlink as nl
 import packet as p
-from lib import Failed, Suite, check, equal, served_by, wait_for
+from lib import Failed, Suite, check, equal, served_by, show, wait_for
 
 MTU = 12000
 ETH_P_ALL = 3
@@ -305,6 +305,11 @@ class Traffic(threading.Thread):
         while not self.stop:
             self.net.transmit(self.packet)
             self.seen.update(packet for packet in self.net.drain() if not is_multicast(packet))
+
+    def wait(self, packet):
+        """Waits until `packet` comes out once more."""
+        before = self.seen[packet]
+        wait_for(lambda: self.seen[packet] > before, f"a packet under traffic: {show(packet)}")
 
     def __enter__(self):
         os.sched_setaffinity(0, range(os.cpu_count()))

@@ -98,12 +98,14 @@ def test_run_without(script):
 def under_traffic(net, script, kind, build):
     """Packets run through the helper while the module comes and goes: each is pushed or left as it was."""
     script.write([s.push_encap(kind, HEADER)], (ebpf.OK,) * 4, s.EVERY_RUN)
+    plain, pushed_ = p.hop(PACKET), p.hop(build(PACKET, SEGMENTS, 1))
     with Installed(net, lwt_bpf(net, script.lwt_in, "fd08::/16", "fdff:2::1")), Traffic(net, PACKET) as traffic:
         for _ in range(ROUNDS):
             with net.installed(END):
-                pass
+                traffic.wait(pushed_)
             unload()
-    lib.equal(set(traffic.seen), {p.hop(PACKET), p.hop(build(PACKET, SEGMENTS, 1))}, "what comes out")
+            traffic.wait(plain)
+    lib.equal(set(traffic.seen), {plain, pushed_}, "what comes out")
 
 
 def without_modprobe(net, script):
