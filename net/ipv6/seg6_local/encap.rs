@@ -73,24 +73,21 @@ pub(crate) enum Encapsulation {
 
 /// Adds a valid SRH to the packet, and makes the first segment the destination.
 ///
-/// Fails with `EBADMSG` if it is to be inserted in a packet that is not IPv6, and else with the
-/// errors of [`ipv6::insert_srh`] and [`ipv6::push_srh`].
+/// Fails with `EBADMSG` if the packet is not IPv6, and else with the errors of [`ipv6::insert_srh`]
+/// and [`ipv6::push_srh`]; the packet is as before then.
 pub(crate) fn encapsulate(
     mut skb: Pin<&mut SkBuff>,
     encapsulation: Encapsulation,
     srh: &[u8],
 ) -> Result {
+    if u32::from(skb.protocol()) != uapi::ETH_P_IPV6 {
+        return Err(EBADMSG);
+    }
     match encapsulation {
-        Encapsulation::Insert => {
-            if u32::from(skb.protocol()) != uapi::ETH_P_IPV6 {
-                return Err(EBADMSG);
-            }
-            ipv6::insert_srh(skb.as_mut(), srh)?;
-        }
-        Encapsulation::Push => {
-            tunnel::prepare(skb.as_mut())?;
-            ipv6::push_srh(skb.as_mut(), srh, Inner::Ipv6.protocol())?;
-        }
+        Encapsulation::Insert => ipv6::insert_srh(skb.as_mut(), srh)?,
+        Encapsulation::Push => tunnel::encapsulate(skb.as_mut(), |skb| {
+            ipv6::push_srh(skb, srh, Inner::Ipv6.protocol())
+        })?,
     }
     skb.set_transport_header(ipv6::HEADER_LEN);
     Ok(())

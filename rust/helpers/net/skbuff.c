@@ -42,6 +42,21 @@ __rust_helper bool rust_helper_skb_get_encapsulation(const struct sk_buff *skb)
 	return skb->encapsulation;
 }
 
+__rust_helper void rust_helper_skb_set_encapsulation(struct sk_buff *skb, bool encapsulation)
+{
+	skb->encapsulation = encapsulation;
+}
+
+__rust_helper unsigned int rust_helper_skb_get_gso_type(const struct sk_buff *skb)
+{
+	return skb_shinfo(skb)->gso_type;
+}
+
+__rust_helper void rust_helper_skb_set_gso_type(struct sk_buff *skb, unsigned int gso_type)
+{
+	skb_shinfo(skb)->gso_type = gso_type;
+}
+
 __rust_helper unsigned int rust_helper_skb_headlen(const struct sk_buff *skb)
 {
 	return skb_headlen(skb);
@@ -91,6 +106,17 @@ __rust_helper
 void rust_helper_skb_postpull_rcsum(struct sk_buff *skb, const void *start, unsigned int len)
 {
 	skb_postpull_rcsum(skb, start, len);
+}
+
+__rust_helper
+void rust_helper_skb_postpush_rcsum(struct sk_buff *skb, const void *start, unsigned int len)
+{
+	skb_postpush_rcsum(skb, start, len);
+}
+
+__rust_helper void rust_helper_skb_mac_header_rebuild(struct sk_buff *skb)
+{
+	skb_mac_header_rebuild(skb);
 }
 
 __rust_helper int rust_helper_skb_network_offset(const struct sk_buff *skb)

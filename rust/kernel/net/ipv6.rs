@@ -44,10 +44,14 @@ fn to_in6_addr(addr: Ipv6Addr) -> bindings::in6_addr {
     raw
 }
 
-/// Whether the packet starts with its network header and has room for an IPv6 header, linear.
+/// Returns the IPv6 header that the packet starts with; `None` if it is not the network header, or
+/// not linear.
 #[inline]
-fn starts_with_header(skb: &SkBuff) -> bool {
-    skb.network_offset() == 0 && skb.data().len() >= HEADER_LEN.into()
+fn first_header(skb: &SkBuff) -> Option<&[u8; HEADER_LEN as usize]> {
+    if skb.network_offset() != 0 {
+        return None;
+    }
+    skb.data().first_chunk()
 }
 
 /// Which routing headers [`find_header`] passes over.
@@ -101,7 +105,7 @@ pub fn find_transport(skb: &SkBuff) -> Result<u32> {
 
 #[inline]
 fn find(skb: &SkBuff, target: c_int, mut flags: c_int) -> Result<u32> {
-    if !starts_with_header(skb) {
+    if first_header(skb).is_none() {
         return Err(EBADMSG);
     }
     let mut offset = 0;
@@ -253,18 +257,21 @@ pub fn blackhole(net: &Namespace) -> ARef<DstEntry> {
 /// The first segment becomes the destination. `srh` must have a header length that says its length
 /// and a last entry that is inside, or else the function fails with `EINVAL`; so it does where the
 /// SRH asks for an HMAC and the packet has no route, or where the packet does not start with an
-/// IPv6 header. The other errors are those of `seg6_do_srh_inline()`, which it calls: on them the
-/// packet may be incomplete.
-pub fn insert_srh(skb: Pin<&mut SkBuff>, srh: &[u8]) -> Result {
+/// IPv6 header. The other errors are those of `seg6_do_srh_inline()`, which it calls. On an error the
+/// packet is as before.
+pub fn insert_srh(mut skb: Pin<&mut SkBuff>, srh: &[u8]) -> Result {
     let has_hmac = srh_flags(srh)? & bindings::SR6_FLAG1_HMAC as u8 != 0;
 
-    if !starts_with_header(&skb) || (has_hmac && skb.dst().is_none()) {
+    let (len, header) = (skb.len(), *first_header(&skb).ok_or(EINVAL)?);
+
+    if has_hmac && skb.dst().is_none() {
         return Err(EINVAL);
     }
     // SAFETY: The packet is valid and borrowed exclusively. `srh_flags()` has checked all lengths
     // that the function takes from `srh`, which it only reads, and the packet has what the function
     // takes from it.
     to_result(unsafe { bindings::seg6_do_srh_inline(skb.as_raw(), srh.as_ptr().cast_mut().cast()) })
+        .inspect_err(|_| skb.as_mut().take_back(len, &header))
 }
 
 /// Pushes an IPv6 header and the SRH `srh` in front of a packet of protocol `proto`.
@@ -272,18 +279,20 @@ pub fn insert_srh(skb: Pin<&mut SkBuff>, srh: &[u8]) -> Result {
 /// The first segment becomes the destination. Fails with `EINVAL` if `srh` is not as
 /// [`insert_srh`] wants it, if an IPv6 packet does not start with its header, or if the packet has
 /// no route, from which the source address is taken. The other errors are those of
-/// `seg6_do_srh_encap()`, which it calls: on them the packet may be incomplete.
-pub fn push_srh(skb: Pin<&mut SkBuff>, srh: &[u8], proto: u8) -> Result {
+/// `seg6_do_srh_encap()`, which it calls. On an error the packet is as before.
+pub fn push_srh(mut skb: Pin<&mut SkBuff>, srh: &[u8], proto: u8) -> Result {
     let is_ipv6 = u32::from(skb.protocol()) == bindings::ETH_P_IPV6;
 
     srh_flags(srh)?;
-    if skb.dst().is_none() || (is_ipv6 && !starts_with_header(&skb)) {
+    if skb.dst().is_none() || (is_ipv6 && first_header(&skb).is_none()) {
         return Err(EINVAL);
     }
+    let len = skb.len();
     // SAFETY: As in `insert_srh()`.
     to_result(unsafe {
         bindings::seg6_do_srh_encap(skb.as_raw(), srh.as_ptr().cast_mut().cast(), proto.into())
     })
+    .inspect_err(|_| skb.as_mut().take_back(len, &[]))
 }
 
 /// Whether `data` starts with an SRH whose lengths are right.
@@ -320,7 +329,7 @@ pub fn hmac_is_acceptable(mut skb: Pin<&mut SkBuff>, offset: u16) -> bool {
     {
         let srh = skb.data().get(offset.into()..);
 
-        if !starts_with_header(&skb) || !srh.is_some_and(starts_with_srh) {
+        if first_header(&skb).is_none() || !srh.is_some_and(starts_with_srh) {
             return false;
         }
         skb.as_mut().with_transport_header(offset, |skb| {

@@ -244,6 +244,28 @@ impl SkBuff {
         Ok(())
     }
 
+    /// Takes back what was pushed in front of the packet since it had `len` octets, and puts
+    /// `header`, which was pulled before, back to its start.
+    pub(super) fn take_back(mut self: Pin<&mut Self>, len: u32, header: &[u8]) {
+        let pushed = self.len().saturating_sub(len);
+        let skb = self.as_raw();
+
+        if pushed == 0 || pushed as usize > self.data().len() {
+            return;
+        }
+        // SAFETY: The octets are linear.
+        unsafe { bindings::skb_pull(skb, pushed) };
+        self.as_mut().set_network_header(0);
+        // SAFETY: The packet is valid and borrowed exclusively. What is in front of the data was
+        // just pulled, which is more than a link layer header.
+        unsafe { bindings::skb_mac_header_rebuild(skb) };
+        if let Ok(data) = self.ensure_writable(header.len() as u32) {
+            data.copy_from_slice(header);
+            // SAFETY: The packet is valid, and the octets are its first.
+            unsafe { bindings::skb_postpush_rcsum(skb, data.as_ptr().cast(), header.len() as u32) };
+        }
+    }
+
     /// Returns the offset of the network header, which may be negative.
     #[inline]
     pub fn network_offset(&self) -> i32 {

@@ -223,20 +223,60 @@ fn reset_ipv4_control(skb: Pin<&mut SkBuff>) {
     }
 }
 
-/// Prepares a packet for an IPv6 header that is about to be pushed in front of it: segments that are
-/// still to be cut will have the header, each.
+/// Lets `push` put an IPv6 header in front of a packet; segments that are still to be cut will have
+/// the header, each.
+///
+/// Fails with the error of `push`, and with `ENOMEM` if memory is short. The packet is as before
+/// then, if `push` left it so.
+pub fn encapsulate(
+    mut skb: Pin<&mut SkBuff>,
+    push: impl FnOnce(Pin<&mut SkBuff>) -> Result,
+) -> Result {
+    let offloads = Offloads::read(&skb);
+
+    prepare(skb.as_mut(), &offloads)
+        .and_then(|()| push(skb.as_mut()))
+        .inspect_err(|_| offloads.restore(skb))
+}
+
+/// What a packet says about a tunnel that it is in, for the device that cuts it into segments.
+struct Offloads {
+    is_encapsulated: bool,
+    gso_type: c_uint,
+}
+
+impl Offloads {
+    #[inline]
+    fn read(skb: &SkBuff) -> Self {
+        Self {
+            // SAFETY: The packet is valid.
+            is_encapsulated: unsafe { bindings::skb_get_encapsulation(skb.as_raw()) },
+            // SAFETY: As above.
+            gso_type: unsafe { bindings::skb_get_gso_type(skb.as_raw()) },
+        }
+    }
+
+    fn restore(&self, skb: Pin<&mut SkBuff>) {
+        // SAFETY: The packet is valid and borrowed exclusively.
+        unsafe { bindings::skb_set_encapsulation(skb.as_raw(), self.is_encapsulated) };
+        if Self::read(&skb).gso_type != self.gso_type {
+            // SAFETY: As above. `prepare()` made what is behind the data private to change this.
+            unsafe { bindings::skb_set_gso_type(skb.as_raw(), self.gso_type) };
+        }
+    }
+}
+
+/// Prepares a packet for an IPv6 header that is about to be pushed in front of it.
 ///
 /// Fails with `ENOMEM` if memory is short.
-pub fn prepare(mut skb: Pin<&mut SkBuff>) -> Result {
+fn prepare(mut skb: Pin<&mut SkBuff>, before: &Offloads) -> Result {
     const GSO_TYPE: c_int = bindings::SKB_GSO_IPXIP6 as c_int;
-    // SAFETY: The packet is valid.
-    let is_innermost = !unsafe { bindings::skb_get_encapsulation(skb.as_raw()) };
 
     // SAFETY: The packet is valid and borrowed exclusively.
     to_result(unsafe { bindings::iptunnel_handle_offloads(skb.as_raw(), GSO_TYPE) })?;
     // SAFETY: As above.
     unsafe { bindings::skb_set_inner_protocol(skb.as_raw(), skb.protocol().to_be()) };
-    if skb.is_gso() && is_innermost {
+    if skb.is_gso() && !before.is_encapsulated {
         set_inner_transport(skb.as_mut());
     }
     Ok(())

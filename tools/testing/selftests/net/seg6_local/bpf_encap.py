@@ -59,12 +59,13 @@ def add_push(table, name, action, pushed):
               [0, BADMSG], None)
     for error, header in p.invalid_srhs():
         table.add(f"{name} with {error}: -EINVAL", PLAIN, [s.action(action, header)], [INVAL], plain())
-    table.add(f"{name} with an HMAC flag without TLV: -EINVAL", PLAIN, [call(two, 1, flags=8)], [INVAL], None,
-              ebpf.DROP)
-    table.add(f"{name} with an unknown HMAC key: -ENOENT", PLAIN, [call(two, 1, flags=8, tlvs=p.hmac_tlv(43))],
-              [-errno.ENOENT], None, ebpf.DROP)
-    table.add(f"{name} with an HMAC over 15 segments: -EMSGSIZE", PLAIN,
-              [call(["fd03::9"] * 15, 14, flags=8, tlvs=p.hmac_tlv(KEY))], [-errno.EMSGSIZE], None, ebpf.DROP)
+    for error, header, code in p.unsigned_srhs():
+        title = f"{name} with {error}: -{errno.errorcode[code]}"
+        table.add(title, PLAIN, [s.action(action, header)], [-code], None, ebpf.DROP)
+        run = partial(table.run, WITH_TLV, [s.action(action, header), s.store_bytes(46, b"\2\3")], ebpf.OK)
+        want = table.outcome(WITH_TLV, [-code, 0], plain(tag=0x203, tlvs=OPAQUE))
+        table.suite.add(f"{title}, and the packet is as before", lambda run=run, want=want: run() == want, True,
+                        ("B24", False))
     add_hmac(table, name, call, pushed)
 
 

@@ -5,8 +5,8 @@ VRF blue, table 201, has no device of its own and routes through out0. 10.12.0.7
 neighbor on out0. fcff::1 is a SID. fcbb::/16 is where compressed SIDs are.
 
 What the router sends depends on nothing but what it was just sent: no message of its own is limited in its rate, a
-packet to a neighbor that is not known is dropped at once, as nobody is asked for an address, and fragments are not
-kept.
+packet to a neighbor that is not known is dropped at once, as nobody is asked for an address, fragments are not kept,
+and what it is told of the MTU of a path has expired already.
 """
 
 import glob
@@ -63,6 +63,8 @@ class DiffNet(Edge):
         for knob in ("net/ipv4/ipfrag", "net/ipv6/ip6frag"):
             sysctl(knob + "_low_thresh", 0)
             sysctl(knob + "_high_thresh", 0)
+        for family in ("ipv4", "ipv6"):
+            sysctl(f"net/{family}/route/mtu_expires", -1)
         ip_batch(ROUTES)
         ip_batch(ROUTES4, "-4")
 

@@ -16,8 +16,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Callable
 
+import ebpf
 import netlink as nl
 import packet as p
+import script as s
+from bpf import end_bpf
 from edge import CUST, Edge
 from topology import ALT, IPV4, IPV6, OUT, ROUTER_MAC, command, ip_batch, set_tunnel_source
 
@@ -153,6 +156,24 @@ def flows(net):
                        lambda segment, _: p.ip6(p.TCP, INNER6, segment), p.hop, label, 64)
 
 
+def is_left(run, net, script, flow, want):
+    """Whether the packet is as before after a program has failed to push an SRH."""
+    _, header, code = next(p.unsigned_srhs())
+    script.write([s.action(nl.END_B6_ENCAP, header)], (ebpf.OK,))
+    return run(net, flow) == want and script.results(1) == [-code]
+
+
+def add_failed_push(suite, net):
+    """A program that tries to push an SRH, fails and lets the packet go on."""
+    script = s.Script()
+    flow = Flow("End.BPF", end_bpf(script.seg6local), A, routed(1), lambda packet: p.hop(routed(0)(packet[80:])), OUT)
+    passed = 1, len(flow.packet()), 0
+    for how, run, packets in (("whole", through, [flow.super_packet()]), ("in segments", cut, flow.segments())):
+        want = [(OUT, flow.after(packet)) for packet in packets], passed
+        suite.add(f"End.BPF with an End.B6.Encaps that fails: the super-packet leaves {how}",
+                  partial(is_left, run, net, script, flow, want), True, ("B24", False))
+
+
 def main():
     """Builds the suite and runs it."""
     net = Edge()
@@ -167,6 +188,7 @@ def main():
                   ([(flow.label, flow.after(flow.super_packet()))], passed), lost)
         suite.add(f"{flow.name}: the super-packet leaves in segments", partial(cut, net, flow),
                   ([(flow.label, flow.after(packet)) for packet in flow.segments()], passed), lost)
+    add_failed_push(suite, net)
     suite.main()
 
 

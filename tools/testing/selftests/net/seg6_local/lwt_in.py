@@ -75,11 +75,12 @@ def add_pushes(suite, net, script):
                              ("fd0c::1", errno.EACCES), ("fd0d::1", errno.EINVAL), ("fd0a::1", errno.EINVAL)):
             add(f"{title} to {target}: {errno.errorcode[code]}", [call(["fd02::77", target], 1)], [-code], [],
                 ebpf.DROP)
-        add(f"{title} with an HMAC flag without TLV: -EINVAL", [call(two, 1, flags=8)], [INVAL], [], ebpf.DROP)
-        add(f"{title} with an unknown HMAC key: -ENOENT", [call(two, 1, flags=8, tlvs=p.hmac_tlv(43))],
-            [-errno.ENOENT], [], ebpf.DROP)
-        add(f"{title} with an HMAC over 15 segments: -EMSGSIZE",
-            [call(["fd03::9"] * 15, 14, flags=8, tlvs=p.hmac_tlv(KEY))], [-errno.EMSGSIZE], [], ebpf.DROP)
+        for error, header, code in p.unsigned_srhs():
+            name, calls = f"{title} with {error}: -{errno.errorcode[code]}", [s.push_encap(kind, header)]
+            add(name, calls, [-code], [], ebpf.DROP)
+            want = [-code], [(OUT, p.hop(PACKET))]
+            suite.add(f"{name}, and the packet is as before",
+                      lambda calls=calls, want=want: pushed(net, script, calls, ebpf.OK) == want, True, ("B24", False))
     for kind in (3, 4, 255, 0x10000, 0xFFFFFFFF):
         add(f"type {kind:#x}: -EINVAL", [s.push_encap(kind, HEADER)], [INVAL], [(OUT, p.hop(PACKET))])
     add("type IP with an SRH: -EINVAL", [s.push_encap(ENCAP_IP, HEADER)], [INVAL], [(OUT, p.hop(PACKET))])
@@ -89,11 +90,11 @@ def add_pushes(suite, net, script):
         [(ALT, p.hop(outer + PACKET))], ebpf.REROUTE)
 
 
-def on_ipv4(net, script, kind):
-    """What a push returns on an IPv4 packet, which is dropped then."""
+def on_ipv4(net, script, kind, verdict=ebpf.DROP):
+    """What a push returns on an IPv4 packet, and what comes out."""
     header = struct.pack("!BBHHHBBH", 0x45, 0, 28, 0, 0, 64, p.UDP, 0) + bytes((192, 0, 2, 1, 198, 51, 100, 1))
     packet = p.edit(header, 10, struct.pack("!H", p.checksum(header))) + p.udp(b"")
-    script.write([s.push_encap(kind, HEADER)], (ebpf.DROP,))
+    script.write([s.push_encap(kind, HEADER)], (verdict,))
     with Installed(net, lwt_bpf(net, script.lwt_in, "198.51.100.0/24", "192.0.2.2", socket.AF_INET)):
         net.transmit(packet)
         out = net.collect()
@@ -130,6 +131,7 @@ def main():
     sysctl("net/ipv4/ip_forward", 1)
     add_pushes(suite, net, script)
     suite.add("SEG6_INLINE on IPv4: -EBADMSG", partial(on_ipv4, net, script, SEG6_INLINE), ([BADMSG], [], 1))
+    suite.add("SEG6 on IPv4: -EBADMSG", partial(on_ipv4, net, script, SEG6), ([BADMSG], [], 1), ("B23", ([0], [], 1)))
     suite.add("BPF_PROG_TEST_RUN of SEG6_INLINE", partial(tested, script, SEG6_INLINE),
               (0, 0, [0], p.inline(PACKET, ["fd02::77", "fd03::9"], 1)))
     for kind in (SEG6, SEG6_INLINE, 3):

@@ -5,6 +5,7 @@ Every header function takes the number of the next header first and returns the 
 strings. The segments of an SRH are given as on the wire: segment 0 is the last one to visit.
 """
 
+import errno
 import hashlib
 import hmac
 import socket
@@ -106,6 +107,14 @@ def digest(secret, src, segments, key, flags=8):
     """The HMAC-SHA256 of an SRH with these segments in a packet from `src`."""
     signed = addr(src) + struct.pack("!BBI", len(segments) - 1, flags, key) + b"".join(addr(s) for s in segments)
     return hmac.new(secret.encode(), signed, hashlib.sha256).digest()
+
+
+def unsigned_srhs():
+    """SRHs whose HMAC cannot be made, as (what is wrong, SRH, errno); the only key has number 42."""
+    two = ["fd02::77", "fd03::9"]
+    yield "an HMAC flag without TLV", srh(0, two, 1, flags=8), errno.EINVAL
+    yield "an unknown HMAC key", srh(0, two, 1, flags=8, tlvs=hmac_tlv(43)), errno.ENOENT
+    yield "an HMAC over 15 segments", srh(0, ["fd03::9"] * 15, 14, flags=8, tlvs=hmac_tlv(42)), errno.EMSGSIZE
 
 
 def invalid_srhs():
