@@ -253,6 +253,24 @@ def b26(case):
     return kind < 0x600 or kind in VLANS and mtu < len(data) - 14 <= mtu + 4
 
 
+def has_pad1(header):
+    """Whether C judges an SRH otherwise, because Pad1 is in it."""
+    return model.is_valid(header, True) != model.is_valid(header, True, has_pad1=False)
+
+
+def b27(case):
+    """C takes Pad1 for a TLV with a length: in the packet, or in what a program has made of it."""
+    c, rust = case.outcomes
+    if any(has_pad1(header[:8 * (header[1] + 1)]) for header in routing_headers(received(case))):
+        return True
+    program, found = case.configuration.program, first_difference(case)
+    if program is None or all(call.helper not in (ebpf.STORE_BYTES, ebpf.ADJUST_SRH) for call in program.calls):
+        return False
+    if found:
+        return found[0].helper == ebpf.ACTION and EBADMSG in found[1:]
+    return drops(c) != drops(rust)
+
+
 def b30(case):
     """C ignores that the outer header tells of congestion (RFC 6040, Section 4.2)."""
     c, rust = case.outcomes
@@ -278,11 +296,12 @@ def b39(case):
 
 
 ROWS = (("B3, B7", b3_b7), ("B5, B6", b5_b6), ("B11", b11), ("B12", b12), ("B13", b13), ("B14", b14), ("B16", b16),
-        ("B21", b21), ("B22", b22), ("B24", b24), ("B25", b25), ("B26", b26), ("B30", b30), ("B39", b39))
+        ("B21", b21), ("B22", b22), ("B24", b24), ("B25", b25), ("B26", b26), ("B30", b30), ("B39", b39),
+        ("B27", b27))
 
 
 def row_of(case):
     """The row that lists the difference of a case; None if there is none."""
     if case.index is None:
-        return None
+        return "B27" if has_pad1(attribute(case, nl.SRH) or b"") else None
     return next((row for row, is_listed in ROWS if is_listed(case)), None)

@@ -35,6 +35,8 @@ pub(crate) const FLAGS: usize = 5;
 
 /// The routing type of an SRH.
 pub(crate) const ROUTING_TYPE: u8 = 4;
+/// The type of the TLV that is one octet of padding, without a length (RFC 8754, Section 2.1.1.1).
+const PAD1: u8 = 0;
 /// Octets of one segment.
 const SEGMENT_LEN: usize = 16;
 
@@ -91,13 +93,17 @@ pub(crate) fn is_valid(bytes: &[u8], form: Form) -> bool {
 
 /// Whether `tlvs` is a sequence of TLVs without a rest.
 fn tlvs_are_complete(mut tlvs: &[u8]) -> bool {
-    while let &[_type, len, ref value @ ..] = tlvs {
-        match value.get(usize::from(len)..) {
-            Some(rest) => tlvs = rest,
-            None => return false,
+    loop {
+        tlvs = match tlvs {
+            [] => return true,
+            [PAD1, rest @ ..] => rest,
+            [_type, len, value @ ..] => match value.get(usize::from(*len)..) {
+                Some(rest) => rest,
+                None => return false,
+            },
+            [_type] => return false,
         }
     }
-    tlvs.is_empty()
 }
 
 /// Returns the offset of the Next Header field that announces the header at `header`, where
@@ -200,6 +206,16 @@ mod tests {
             &srh::<48>(1, 1, &[6, 5, 0, 0, 0, 0, 0, 1]),
             Form::Full
         ));
+    }
+
+    #[test]
+    fn pad1_has_no_length() {
+        assert!(is_valid(
+            &srh::<48>(1, 1, &[6, 5, 0, 0, 0, 0, 0, PAD1]),
+            Form::Full
+        ));
+        assert!(is_valid(&srh::<48>(1, 1, &[PAD1, 6, 5]), Form::Full));
+        assert!(!is_valid(&srh::<48>(1, 1, &[PAD1, 6, 6]), Form::Full));
     }
 
     #[test]

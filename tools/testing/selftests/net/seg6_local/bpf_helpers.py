@@ -130,7 +130,10 @@ def add_validation(table):
               tlv_length + [s.action(nl.END_X, p.addr("fd03::1"))], [0, BADMSG], None)
     table.add("two TLVs written over one", WITH_TLV, [s.store_bytes(96, p.pad(4) * 2)], [0],
               plain(tlvs=p.pad(4) * 2))
-    table.add("one byte left after the TLVs: dropped", WITH_TLV, [s.store_bytes(96, p.pad(7) + b"\0")], [0], None)
+    table.add("one byte left after the TLVs: dropped", WITH_TLV, [s.store_bytes(96, p.pad(7) + b"\1")], [0], None)
+    padded = p.pad(7) + p.PAD1
+    table.add("Pad1 behind a TLV", WITH_TLV, [s.store_bytes(96, padded)], [0], plain(tlvs=padded),
+              known=("B27", [0], None))
     table.add("HMAC flag without TLV", PLAIN, [s.store_bytes(45, b"\x08")], [0], plain(flags=8))
 
 

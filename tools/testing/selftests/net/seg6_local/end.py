@@ -81,12 +81,22 @@ def bad_packets():
     yield "SRH longer than the packet", routing(p.srh(p.UDP, [A, SID], 1, hdrlen=255))
     yield "TLV past the end", routing(p.srh(p.UDP, [A, SID], 1, tlvs=bytes((200, 7)) + bytes(6)))
     yield "TLV of 255 bytes past the end", routing(p.srh(p.UDP, [A, SID], 1, tlvs=bytes((200, 255)) + bytes(6)))
-    yield "one byte after the last TLV", routing(p.srh(p.UDP, [A, SID], 1, tlvs=p.pad(7) + b"\0"))
+    yield "one byte after the last TLV", routing(p.srh(p.UDP, [A, SID], 1, tlvs=p.pad(7) + b"\1"))
     yield "13th extension header", p.ip6(p.DSTOPT, SID, p.option(p.DSTOPT) * 11 + p.option(p.RH) + whole + p.udp())
     yield "later fragment", p.ip6(p.FRAG, SID, p.fragment(p.RH, offset=4) + whole + p.udp())
     yield "behind ESP", p.ip6(p.ESP, SID, whole + p.udp())
     yield "behind options longer than the packet", p.ip6(p.DSTOPT, SID, bytes((p.RH, 200)) + bytes(6) + whole + p.udp())
     yield "behind a valid SRH that is used, invalid", routing(p.srh(p.RH, [A, SID], 0) + p.srh(p.UDP, [A, SID], 3))
+
+
+def pad1_tlvs():
+    """TLVs with Pad1, which C takes for one with a length (B27): (name, TLVs, whether they are complete).
+
+    C sees it the other way round.
+    """
+    yield "Pad1 behind the last TLV", p.pad(7) + p.PAD1, True
+    yield "Pad1 in front of a TLV", p.PAD1 + p.tlv(200, bytes(5)), True
+    yield "Pad1 in front of a TLV past the end", p.PAD1 + bytes((6, 200)) + bytes(5), False
 
 
 def paged(net, attributes, neighbor):
@@ -119,6 +129,11 @@ def add_behaviors(suite, net, idle):
                       ([(neighbor, p.hop(after))], (1, len(before), 0)))
         for name, before in bad_packets():
             suite.add(f"{behavior}: {name}: dropped", partial(net.through, attributes, before), ([], (0, 0, 1)))
+        for name, tlvs, is_complete in pad1_tlvs():
+            before, after = p.sr(SID, [A, SID], 1, tlvs=tlvs), p.sr(A, [A, SID], 0, tlvs=tlvs, hlim=63)
+            fates = [([], (0, 0, 1)), ([(neighbor, after)], (1, len(before), 0))]
+            suite.add(f"{behavior}: {name}", partial(net.through, attributes, before), fates[is_complete],
+                      ("B27", fates[not is_complete]))
         suite.add(f"{behavior}: packet in pages", partial(paged, net, attributes, neighbor))
         packet = p.sr(SID, [A, SID], 1)
         suite.add(f"{behavior}: cloned packet", partial(net.tapped, attributes, packet),

@@ -14,8 +14,11 @@ FLAGS, FIXED, MAX_SRH = 5, 8, 2048
 FAULT, INVAL, BADMSG = -errno.EFAULT, -errno.EINVAL, -errno.EBADMSG
 
 
-def is_valid(srh, reduced):
-    """Whether bytes are a valid SRH (RFC 8754, Section 2); `reduced` allows one more segment left."""
+def is_valid(srh, reduced, has_pad1=True):
+    """Whether bytes are a valid SRH (RFC 8754, Section 2); `reduced` allows one more segment left.
+
+    C does not know Pad1 (B27).
+    """
     if len(srh) < FIXED or srh[2] != 4 or (srh[1] + 1) * 8 != len(srh):
         return False
     last = srh[4]
@@ -23,17 +26,21 @@ def is_valid(srh, reduced):
         return False
     offset = FIXED + 16 * (last + 1)
     while offset < len(srh):
-        if offset + 2 > len(srh):
+        if has_pad1 and srh[offset] == 0:
+            offset += 1
+        elif offset + 2 > len(srh):
             return False
-        offset += 2 + srh[offset + 1]
+        else:
+            offset += 2 + srh[offset + 1]
     return offset == len(srh)
 
 
 class Model:
     """A packet and the state of its edit."""
 
-    def __init__(self, packet, route, tunnel_src):
+    def __init__(self, packet, route, tunnel_src, has_pad1=True):
         """`route(destination, table)` is the neighbor of a destination, None if there is none."""
+        self.has_pad1 = has_pad1
         self.packet, self.route, self.tunnel_src = packet, route, tunnel_src
         self.srh, self.length, self.valid, self.neighbor = None, 0, False, None
         self.refresh()
@@ -61,7 +68,7 @@ class Model:
         if self.length % 8:
             return False
         self.packet = p.edit(self.packet, self.srh + 1, bytes((self.length // 8 - 1,)))
-        self.valid = is_valid(self.packet[self.srh:self.end()], True)
+        self.valid = is_valid(self.packet[self.srh:self.end()], True, self.has_pad1)
         return self.valid
 
     def store_bytes(self, offset, data):
@@ -131,7 +138,7 @@ class Model:
 
     def push(self, kind, header):
         """Inserts an SRH, or an IPv6 header and an SRH."""
-        if not is_valid(header, False):
+        if not is_valid(header, False, self.has_pad1):
             return INVAL
         first = 8 + 16 * header[4]
         if kind == nl.END_B6:

@@ -93,6 +93,10 @@ def tlv(kind, value):
     return bytes((kind, len(value))) + value
 
 
+# A TLV of one byte: padding without a length (RFC 8754, Section 2.1.1.1).
+PAD1 = b"\0"
+
+
 def pad(total):
     """A PadN TLV of `total` bytes."""
     return tlv(4, bytes(total - 2))
@@ -129,7 +133,7 @@ def invalid_srhs():
     yield "more segments left than the last entry", srh(0, ["::", "fd03::9"], 2)
     yield "last entry out of range", srh(0, ["::", "fd03::9"], 1, last=2)
     yield "TLV past the end", srh(0, ["::", "fd03::9"], 1, tlvs=bytes((200, 7)) + bytes(6))
-    yield "one byte after the TLVs", srh(0, ["::", "fd03::9"], 1, tlvs=pad(7) + b"\0")
+    yield "one byte after the TLVs", srh(0, ["::", "fd03::9"], 1, tlvs=pad(7) + b"\1")
 
 
 def option(nexthdr, length=8):
