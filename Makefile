@@ -19,6 +19,7 @@ make kernel                   build the kernel and its modules
 make module                   build only seg6_local.ko, of a kernel that was built
 make diff [SEED=n] [COUNT=n]  send the same random packets through random SIDs on C and on Rust, and compare;
                               CASE=n shows one case in full
+make fuzz-host [REPRO=file]   fuzz the parsers without a kernel, SEED=n COUNT=n; or replay one case
 make kunit                    run the KUnit suites and the Rust doctests
 make lint                     rustfmt, clippy, W=1, checkpatch, shellcheck; counts unsafe blocks
 make doc                      rustdoc of the abstractions and of the module
@@ -61,10 +62,10 @@ kunit:
 	@IMPL=rust-builtin $(host)/kernel.sh
 	@$(host)/kunit.py
 
-lint doc patches:
+lint doc patches fuzz-host:
 	@$(host)/$@.sh
 
 clean distclean:
 	@$(host)/clean.sh $@
 
-.PHONY: help demo test test-all test-upstream kernel module vm diff kunit lint doc patches clean distclean
+.PHONY: help demo test test-all test-upstream kernel module vm diff kunit lint doc patches fuzz-host clean distclean

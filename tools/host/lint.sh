@@ -77,6 +77,16 @@ python_files() {
 	python3 -c 'import sys; [compile(open(name).read(), name, "exec") for name in sys.argv[1:]]' "${scripts[@]}"
 }
 
+# They are no part of the kernel tree.
+fuzzers() {
+	binds=(--ro-bind "$repo" /seg6/repo --chdir /seg6/repo)
+	sandbox sh -euxc '
+		set -- --edition 2021 -D warnings -D clippy::all --out-dir /tmp
+		rustfmt --edition 2021 --check tools/fuzz/lib.rs tools/fuzz/main.rs
+		clippy-driver "$@" -D missing_docs --crate-name parsers --crate-type rlib tools/fuzz/lib.rs
+		clippy-driver "$@" --emit metadata --extern parsers=/tmp/libparsers.rlib tools/fuzz/main.rs'
+}
+
 unsafe_blocks() { # area file...
 	printf '%4d  %s\n' "$(cat "${@:2}" /dev/null | grep -vE '^ *//' | grep -cE 'unsafe \{')" "$1"
 }
@@ -87,6 +97,7 @@ check compilers warnings rust/kernel.o "$leaf/seg6_local.o" net/core/lwt_seg6loc
 	CLIPPY=1 W=1 "$leaf/" net/core/lwt_seg6local.o
 check checkpatch checkpatch
 check shellcheck shell_scripts
+check fuzzers fuzzers
 check python python_files
 
 echo "unsafe blocks:"

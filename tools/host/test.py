@@ -81,6 +81,7 @@ def plan_once(impls, summary):
         yield check, "identity.sh", summary
     if len(impls) > 1:
         yield check, "symbols.sh", summary
+    yield check, "fuzz-host.sh", summary
     if "rust-builtin" in impls:
         yield run_kunit, summary
 

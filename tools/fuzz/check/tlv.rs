@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! The TLVs of an SRH fill it to the last octet (RFC 8754, Section 2.1).
+
+use super::Target;
+use crate::{
+    input::Input,
+    srh,
+    srh::Form, //
+};
+use std::ops::Range;
+
+pub(super) const TARGET: Target = Target {
+    name: "tlv",
+    classes: &[COMPLETE, STILL_COMPLETE, INCOMPLETE],
+    check,
+};
+
+const COMPLETE: &str = "complete as made";
+const STILL_COMPLETE: &str = "complete after a change";
+const INCOMPLETE: &str = "incomplete after a change";
+
+const PAD1: u8 = 0;
+const PADN: u8 = 4;
+/// Octets of TLVs behind one segment in the longest SRH.
+const MOST: usize = 2048 - 24;
+
+fn check(input: &mut Input<'_>) -> &'static str {
+    let change = input.flag().then(|| (input.number(), input.octet()));
+    let (mut octets, made) = make(input);
+
+    assert_eq!(parse(&octets), Some(made));
+    match change {
+        Some((at, value)) if !octets.is_empty() => {
+            let len = octets.len();
+
+            octets[at % len] = value;
+            let is_complete = parse(&octets).is_some();
+
+            assert_eq!(is_valid(&octets), is_complete, "{octets:x?}");
+            if is_complete {
+                STILL_COMPLETE
+            } else {
+                INCOMPLETE
+            }
+        }
+        _ => {
+            assert!(is_valid(&octets), "{octets:x?}");
+            COMPLETE
+        }
+    }
+}
+
+/// Makes TLVs, and says where each is. Padding lets them end at a multiple of 8 octets.
+fn make(input: &mut Input<'_>) -> (Vec<u8>, Vec<Range<usize>>) {
+    let mut octets = Vec::new();
+    let mut places = Vec::new();
+
+    while !input.is_empty() && octets.len() + 2 + 255 + 8 <= MOST {
+        let [kind, len, value] = input.array();
+
+        places.push(append(&mut octets, kind, len, value));
+    }
+    match octets.len().next_multiple_of(8) - octets.len() {
+        0 => {}
+        1 => places.push(append(&mut octets, PAD1, 0, 0)),
+        rest => places.push(append(&mut octets, PADN, rest as u8 - 2, 0)),
+    }
+    (octets, places)
+}
+
+/// Appends a TLV, and says where it is.
+fn append(octets: &mut Vec<u8>, kind: u8, len: u8, value: u8) -> Range<usize> {
+    let start = octets.len();
+
+    octets.push(kind);
+    if kind != PAD1 {
+        octets.push(len);
+        octets.extend((0..len).map(|_| value));
+    }
+    start..octets.len()
+}
+
+/// Whether an SRH of one segment with these TLVs is valid.
+fn is_valid(tlvs: &[u8]) -> bool {
+    let mut bytes = vec![59, (tlvs.len() / 8 + 2) as u8, 4, 0, 0, 0, 0, 0];
+
+    bytes.extend([0xfc; 16]);
+    bytes.extend(tlvs);
+    srh::is_valid(&bytes, Form::Full)
+}
+
+/// Returns where each TLV is; `None` if the last one is incomplete.
+pub(super) fn parse(octets: &[u8]) -> Option<Vec<Range<usize>>> {
+    let mut places = Vec::new();
+    let mut start = 0;
+
+    while start < octets.len() {
+        let end = match octets[start] {
+            PAD1 => start + 1,
+            _ => start + 2 + usize::from(*octets.get(start + 1)?),
+        };
+
+        if end > octets.len() {
+            return None;
+        }
+        places.push(start..end);
+        start = end;
+    }
+    Some(places)
+}
