@@ -12,7 +12,13 @@ use crate::{
     prelude::*,
     softirq::BhDisabled, //
 };
-use core::ptr::NonNull;
+use core::{
+    marker::PhantomData,
+    mem::MaybeUninit,
+    ptr,
+    ptr::NonNull,
+    slice, //
+};
 
 /// The type of a BPF program, `enum bpf_prog_type`.
 #[derive(Clone, Copy)]
@@ -85,5 +91,92 @@ impl Drop for Prog {
     fn drop(&mut self) {
         // SAFETY: By the type invariant the value owns a reference.
         unsafe { bindings::bpf_prog_put(self.0.as_ptr()) };
+    }
+}
+
+/// Memory that a program gives to a helper: on its stack, or in a map.
+///
+/// Others may write to a map at any time, so what is checked has to be a copy.
+///
+/// # Invariants
+///
+/// `len` octets from `start` on can be read during `'a`.
+///
+/// # Examples
+///
+/// ```
+/// use core::mem::MaybeUninit;
+/// use kernel::bpf::Memory;
+///
+/// let octets = [1u8, 2, 3];
+/// // SAFETY: The octets outlive `memory`.
+/// let memory = unsafe { Memory::new(octets.as_ptr().cast(), octets.len()) };
+///
+/// assert_eq!(memory.read(), Ok(octets));
+/// assert_eq!(memory.read::<2>(), Err(EINVAL));
+/// assert_eq!(memory.copy(&mut [MaybeUninit::uninit(); 4]), Ok(&octets[..]));
+/// assert_eq!(memory.copy(&mut [MaybeUninit::uninit(); 2]), Err(EINVAL));
+/// ```
+pub struct Memory<'a> {
+    start: *const u8,
+    len: usize,
+    _program: PhantomData<&'a ()>,
+}
+
+impl Memory<'_> {
+    /// Takes the arguments of a helper.
+    ///
+    /// # Safety
+    ///
+    /// `len` octets from `start` on must be readable during the lifetime of the value, as the
+    /// verifier makes sure of the memory of a program during a call.
+    #[inline]
+    pub unsafe fn new(start: *const c_void, len: usize) -> Self {
+        // INVARIANT: By the safety requirement.
+        Self {
+            start: start.cast(),
+            len,
+            _program: PhantomData,
+        }
+    }
+
+    /// Returns the length in octets.
+    #[inline]
+    #[expect(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Copies the octets to `to`; fails with `EINVAL` if that has another length.
+    #[inline]
+    pub fn copy_to(&self, to: &mut [u8]) -> Result {
+        if to.len() != self.len {
+            return Err(EINVAL);
+        }
+        // SAFETY: By the type invariant the source is readable, and `to` has as many octets. A
+        // write at the same time may mix old and new octets, as with `memcpy()` in C, no more.
+        unsafe { ptr::copy_nonoverlapping(self.start, to.as_mut_ptr(), self.len) };
+        Ok(())
+    }
+
+    /// Copies the octets to the start of `buffer` and returns them; fails with `EINVAL` if there are
+    /// more than it has room for.
+    #[inline]
+    pub fn copy<'b>(&self, buffer: &'b mut [MaybeUninit<u8>]) -> Result<&'b [u8]> {
+        let to = buffer.get_mut(..self.len).ok_or(EINVAL)?.as_mut_ptr();
+
+        // SAFETY: As in `copy_to()`.
+        unsafe { ptr::copy_nonoverlapping(self.start, to.cast(), self.len) };
+        // SAFETY: These octets of `buffer`, which is borrowed for `'b`, were just written.
+        Ok(unsafe { slice::from_raw_parts(to.cast(), self.len) })
+    }
+
+    /// Returns the octets; fails with `EINVAL` unless there are `N`.
+    #[inline]
+    pub fn read<const N: usize>(&self) -> Result<[u8; N]> {
+        let mut octets = [0; N];
+
+        self.copy_to(&mut octets)?;
+        Ok(octets)
     }
 }

@@ -154,9 +154,20 @@ def decapsulates(case):
 
 
 def b3_b7(case):
-    """C lets a program decapsulate an IPv6 packet without looking whether its header is there."""
+    """C lets a program decapsulate an IPv6 packet without looking at its header, and at the SRH that is behind it."""
     number, data = inner(case)
-    return number == p.IPV6 and len(data) < 40 and refuses_to_decapsulate(case)
+    if not refuses_to_decapsulate(case):
+        return False
+    return number == p.IPV6 and len(data) < 40 or is_behind_decapsulation(case) and not all(
+        model.is_valid(header[:8 * (header[1] + 1)], True)
+        for header in routing_headers(received(case)) + routing_headers(data.ljust(40, b"\0")))
+
+
+def is_behind_decapsulation(case):
+    """Whether the program has decapsulated the packet before the first call with two results."""
+    calls = case.configuration.program.calls
+    return any(call.helper == ebpf.ACTION and call.number == nl.END_DT6
+               for call in calls[:calls.index(first_difference(case)[0])])
 
 
 def b12(case):

@@ -24,12 +24,14 @@ use crate::{
     verdict::Discard, //
 };
 use core::{
+    mem::MaybeUninit,
     net::Ipv6Addr,
     num::NonZeroU32,
     ptr, //
 };
 use kernel::{
     bindings,
+    bpf::Memory,
     net::{
         ipv6,
         ipv6::Routing,
@@ -229,7 +231,7 @@ impl Drop for SrhStateGuard<'_> {
 pub(crate) fn store_bytes(
     mut skb: Pin<&mut SkBuff>,
     offset: u32,
-    from: &[u8],
+    from: &Memory<'_>,
     bh: &BhDisabled,
 ) -> Result {
     let state = SrhState::this_cpu(bh);
@@ -248,10 +250,7 @@ pub(crate) fn store_bytes(
     state.store(&skb, Some(edit));
 
     let data = skb.as_mut().ensure_writable(end).map_err(|_| EFAULT)?;
-    data.get_mut(offset as usize..)
-        .ok_or(EFAULT)?
-        .copy_from_slice(from);
-    Ok(())
+    from.copy_to(data.get_mut(offset as usize..).ok_or(EFAULT)?)
 }
 
 /// Grows the TLVs by `delta` zero octets, or shrinks them, at `offset` of the packet.
@@ -311,7 +310,7 @@ pub(crate) fn adjust_srh(
 pub(crate) fn action(
     mut skb: Pin<&mut SkBuff>,
     action: u32,
-    param: &[u8],
+    param: &Memory<'_>,
     bh: &BhDisabled,
 ) -> Result {
     let state = SrhState::this_cpu(bh);
@@ -319,9 +318,7 @@ pub(crate) fn action(
     match action {
         uapi::SEG6_LOCAL_ACTION_END_X => {
             state.require_valid(skb.as_mut())?;
-            let next_hop = Some(Ipv6Addr::from(
-                <[u8; 16]>::try_from(param).map_err(|_| EINVAL)?,
-            ));
+            let next_hop = Some(Ipv6Addr::from(param.read::<16>()?));
 
             Lookup {
                 next_hop,
@@ -352,8 +349,8 @@ pub(crate) fn action(
 }
 
 /// Parses a table number; 0 stands for what the rules say.
-fn table_lookup(param: &[u8]) -> Result<Lookup> {
-    let table = u32::from_ne_bytes(param.try_into().map_err(|_| EINVAL)?);
+fn table_lookup(param: &Memory<'_>) -> Result<Lookup> {
+    let table = u32::from_ne_bytes(param.read()?);
 
     Ok(Lookup {
         table: NonZeroU32::new(table),
@@ -365,7 +362,7 @@ fn table_lookup(param: &[u8]) -> Result<Lookup> {
 fn encapsulate(
     mut skb: Pin<&mut SkBuff>,
     encapsulation: Encapsulation,
-    header: &[u8],
+    header: &Memory<'_>,
     bh: &BhDisabled,
 ) -> Result {
     let state = SrhState::this_cpu(bh);
@@ -389,9 +386,12 @@ fn encapsulate(
 pub(crate) fn push_encap(
     mut skb: Pin<&mut SkBuff>,
     encapsulation: Encapsulation,
-    header: &[u8],
+    header: &Memory<'_>,
     bh: &BhDisabled,
 ) -> Result {
+    let mut buffer = [MaybeUninit::uninit(); srh::MAX_LEN];
+    let header = header.copy(&mut buffer)?;
+
     if !srh::is_valid(header, Form::Full) {
         return Err(EINVAL);
     }

@@ -6,9 +6,9 @@ use crate::{
     bpf,
     encap::Encapsulation, //
 };
-use core::slice;
 use kernel::{
     bindings,
+    bpf::Memory,
     net::skbuff::SkBuff,
     prelude::*,
     softirq::BhDisabled,
@@ -73,17 +73,6 @@ impl Call<'_> {
     }
 }
 
-/// Borrows memory that a program gives to a helper.
-///
-/// # Safety
-///
-/// The verifier must have seen that `ptr` is valid for `len` octets.
-#[inline]
-unsafe fn memory<'a>(ptr: *const c_void, len: u32) -> &'a [u8] {
-    // SAFETY: By the safety requirement.
-    unsafe { slice::from_raw_parts(ptr.cast(), len as usize) }
-}
-
 #[inline]
 fn to_status(result: Result) -> c_int {
     match result {
@@ -103,9 +92,9 @@ unsafe extern "C" fn store_bytes(
 ) -> c_int {
     // SAFETY: The program that called the helper runs on `skb`, and the verifier checked the
     // memory.
-    let (call, from) = unsafe { (Call::new(skb), memory(from, len)) };
+    let (call, from) = unsafe { (Call::new(skb), Memory::new(from, len as usize)) };
 
-    to_status(bpf::store_bytes(call.skb, offset, from, call.bh))
+    to_status(bpf::store_bytes(call.skb, offset, &from, call.bh))
 }
 
 /// # Safety
@@ -129,9 +118,9 @@ unsafe extern "C" fn action(
 ) -> c_int {
     // SAFETY: The program that called the helper runs on `skb`, and the verifier checked the
     // memory.
-    let (call, param) = unsafe { (Call::new(skb), memory(param, param_len)) };
+    let (call, param) = unsafe { (Call::new(skb), Memory::new(param, param_len as usize)) };
 
-    to_status(bpf::action(call.skb, action, param, call.bh))
+    to_status(bpf::action(call.skb, action, &param, call.bh))
 }
 
 /// # Safety
@@ -145,14 +134,14 @@ unsafe extern "C" fn push_encap(
 ) -> c_int {
     // SAFETY: The program that called the helper runs on `skb`, and the verifier checked the
     // memory.
-    let (call, header) = unsafe { (Call::new(skb), memory(header, len)) };
+    let (call, header) = unsafe { (Call::new(skb), Memory::new(header, len as usize)) };
 
     to_status(match encapsulation {
         uapi::bpf_lwt_encap_mode_BPF_LWT_ENCAP_SEG6 => {
-            bpf::push_encap(call.skb, Encapsulation::Push, header, call.bh)
+            bpf::push_encap(call.skb, Encapsulation::Push, &header, call.bh)
         }
         uapi::bpf_lwt_encap_mode_BPF_LWT_ENCAP_SEG6_INLINE => {
-            bpf::push_encap(call.skb, Encapsulation::Insert, header, call.bh)
+            bpf::push_encap(call.skb, Encapsulation::Insert, &header, call.bh)
         }
         _ => Err(EINVAL),
     })
