@@ -18,6 +18,7 @@ MARK = re.compile(r"@@ (?:begin (?P<begin>\S+)|end (?P<end>\S+) (?P<status>\d+) 
 class Test:
     """A test program. One with a crash pattern panics the C kernel with that text on the console."""
 
+    kind: str
     name: str
     crash: str = ""
 
@@ -26,8 +27,7 @@ def find(name=None):
     """The tests that the Makefile lists, or those of that name (with or without its suffix)."""
     command = ["make", "--no-print-directory", "-s", "-C", REPO / DIRECTORY, "list"]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    tests = [Test(words[1], words[2] if words[0] == "crash" else "")
-             for words in (line.split(None, 2) for line in lines)]
+    tests = [Test(*line.split(None, 2)) for line in lines]
     return [test for test in tests if name in (None, test.name, test.name.rsplit(".", 1)[0])]
 
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs tests, or with T=name one of them, and ends with a line "N passed, N failed".
 
-The argument says which: `quick` (the default) for ours, and the quick ones of upstream's on the first kernel only;
-`all` for all of both; `upstream` for all of upstream's. IMPL limits the kernels (default: all three), SEG6_JOBS the
+The argument says which: `quick` (the default) for ours, and on the first kernel only those with many clients and the
+quick ones of upstream's; `all` for all of both; `upstream` for all of upstream's. IMPL limits the kernels (default: all three), SEG6_JOBS the
 guests that run at once (default: 3, as upstream's scripts mostly wait). The kernels and the tests' BPF programs are
 built already.
 """
@@ -64,12 +64,13 @@ def run_kunit(summary):
 
 def plan(which, name, impls, report):
     """The tests that there are to run: functions with their arguments."""
+    is_quick = which == "quick" and not name
     if which != "upstream" and (tests := selftests.find(name)):
         for impl in impls:
-            yield selftests.run, impl, tests, report
+            has_clients = impl == impls[0] or not is_quick
+            yield selftests.run, impl, [test for test in tests if has_clients or test.kind != "client"], report
     if which != "upstream" and name in (None, "diff") and {"c", "rust"} <= set(impls):
         yield diff.check, report
-    is_quick = which == "quick" and not name
     for impl in impls[:1] if is_quick else impls:
         for scripts in upstream.guests(upstream.find(name, is_quick)):
             yield upstream.run, impl, scripts, report
