@@ -3,9 +3,9 @@
 """Runs tests, or with T=name one of them, and ends with a line "N passed, N failed".
 
 The argument says which: `quick` (the default) for ours, and on the first kernel only those with many clients and the
-quick ones of upstream's; `all` for all of both; `upstream` for all of upstream's. IMPL limits the kernels (default: all three), SEG6_JOBS the
-guests that run at once (default: 3, as upstream's scripts mostly wait). The kernels and the tests' BPF programs are
-built already.
+quick ones of upstream's; `all` for all of both; `upstream` for all of upstream's. IMPL limits the kernels (default:
+all three), SEG6_JOBS the guests that run at once (default: 3, as upstream's scripts mostly wait). The kernels and the
+tests' BPF programs are built already.
 """
 
 import os

@@ -162,8 +162,10 @@ impl SkBuff {
     /// Inserts `len` zero octets before the octet at `offset`.
     ///
     /// Headers before that place keep their distance to the start of the data, headers behind it
-    /// keep theirs to the end. Fails with `EINVAL` if `offset` is not in the linear part or `len`
-    /// is greater than [`MAX_INSERT`], and with `ENOMEM` if memory is short.
+    /// keep theirs to the end. The link layer header of a packet that was decapsulated may be so far
+    /// in front that there is no room for it then: it is not set any more. Fails with `EINVAL` if
+    /// `offset` is not in the linear part or `len` is greater than [`MAX_INSERT`], and with `ENOMEM`
+    /// if memory is short.
     pub fn insert_zeroed(mut self: Pin<&mut Self>, offset: u32, len: u32) -> Result {
         let end = offset.checked_add(len).ok_or(EINVAL)? as usize;
 
@@ -264,6 +266,15 @@ impl SkBuff {
             // SAFETY: The packet is valid, and the octets are its first.
             unsafe { bindings::skb_postpush_rcsum(skb, data.as_ptr().cast(), header.len() as u32) };
         }
+    }
+
+    /// Returns how many octets of the buffer are in front of the data.
+    #[inline]
+    fn headroom(&self) -> i64 {
+        let skb = self.as_raw();
+
+        // SAFETY: The packet is valid, and both point into its buffer.
+        unsafe { (*skb).data.offset_from((*skb).head) as i64 }
     }
 
     /// Returns the offset of the network header, which may be negative.
@@ -431,11 +442,17 @@ impl HeaderOffsets {
     }
 
     fn write(self, skb: Pin<&mut SkBuff>) {
+        let headroom = skb.headroom();
         let skb = skb.as_raw();
 
         if let Some(at) = self.mac {
-            // SAFETY: The packet is valid and borrowed exclusively.
-            unsafe { bindings::skb_set_mac_header(skb, at as c_int) };
+            if at < -headroom {
+                // SAFETY: The packet is valid and borrowed exclusively.
+                unsafe { bindings::skb_unset_mac_header(skb) };
+            } else {
+                // SAFETY: As above.
+                unsafe { bindings::skb_set_mac_header(skb, at as c_int) };
+            }
         }
         // SAFETY: As above.
         unsafe { bindings::skb_set_network_header(skb, self.network as c_int) };

@@ -182,6 +182,11 @@ def add_after_dt6(table):
     table.add("the SRH of the inner packet can be edited", tunnel(p.sr("fd02::77", [A, "fd02::77"], 1)),
               [decap, s.store_bytes(45, b"\1"), s.adjust_srh(80, 8)], [0, 0, 0],
               [(ALT, p.hop(p.sr("fd02::77", [A, "fd02::77"], 1, flags=1, tlvs=bytes(8))))], ebpf.REDIRECT)
+    grown = p.sr("fd02::77", [A, "fd02::77"], 1, tlvs=bytes(1000))
+    table.add("End.B6 after an SRH has grown into the room that End.DT6 left",
+              tunnel(p.sr("fd02::77", [A, "fd02::77"], 1)),
+              [decap, s.adjust_srh(80, 1000), s.action(nl.END_B6, header)], [0, 0, 0],
+              [(ALT, p.hop(p.inline(grown, ["fd02::77", "fd03::9"], 1)))])
 
 
 def add_failed(table):
