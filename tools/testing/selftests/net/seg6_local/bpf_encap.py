@@ -224,10 +224,17 @@ def add_second_srh(table):
 
 
 def add_uncovered(table):
-    """B7: an inner IPv6 header that is not there, or not in the head of the skb. C reads what lies behind it."""
+    """B7, B3: an inner IPv6 header, or a routing header behind it, that is not there. C uses what lies behind."""
     for size in (0, 1, 39):
         table.add(f"B7: End.DT6 of {size} bytes of IPv6: -EBADMSG", tunnel(bytes(size)),
                   [s.action(nl.END_DT6, TABLE[100])], [BADMSG], tunnel(bytes(size), left=0))
+    for name, header in (("longer than the packet", p.srh(p.NONE, [], 0, last=0, hdrlen=255)),
+                         ("of type 3", p.srh(p.NONE, [A], 0, kind=3)),
+                         ("with the last entry out of range", p.srh(p.NONE, [A], 0, last=1))):
+        inner = p.ip6(p.RH, "fd02::77", header)
+        table.add(f"B3: after End.DT6 a routing header {name} is not one to edit: -EINVAL", tunnel(inner),
+                  [s.action(nl.END_DT6, TABLE[100]), s.store_bytes(45, b"\1"), s.adjust_srh(1000, 8),
+                   s.adjust_srh(48, 8)], [0, INVAL, INVAL, INVAL], [(ALT, p.hop(inner))], ebpf.REDIRECT)
 
 
 def add_half_done(table):

@@ -13,6 +13,8 @@ from typing import Callable
 import ebpf
 import netlink as nl
 import packet as p
+import script as s
+from bpf import end_bpf
 from edge import Edge
 from topology import SID, set_hmac_key, set_tunnel_source, sysctl
 
@@ -109,6 +111,22 @@ def add_behind_options(suite, net, name, attributes, build):
                   known=("B6", outcomes[not passes]))
 
 
+def grown(net, script, segments, packet):
+    """The counters of a SID behind one whose program has made the SRH grow, if both demand an HMAC."""
+    script.write([s.adjust_srh(40 + 8 + 16 * len(segments), 8)])
+    with net.installed(*end_bpf(script.seg6local), dst=segments[-1]):
+        return with_policy(net, 1, [nl.u32(nl.ACTION, nl.END)], packet)
+
+
+def add_grown(suite, net, script):
+    """B5: C looks for the HMAC where the SRH was before it moved."""
+    segments = (A, SID, "fcff::b")
+    tlvs = p.hmac_tlv(KEY, p.digest(SECRET, p.SRC, segments, KEY))
+    packet = p.sr(segments[-1], segments, 2, flags=8, tlvs=tlvs)
+    suite.add("End: a good HMAC of an SRH that a program has made grow, seg6_require_hmac=1",
+              partial(grown, net, script, segments, packet), (1, len(packet) + 8, 0), known=("B5", (0, 0, 1)))
+
+
 def add_unasked(suite, net, behavior):
     """B17: a packet without an SRH is opened whatever the policy is."""
     packet = p.ip6(behavior.number, SID, behavior.inner())
@@ -118,6 +136,7 @@ def add_unasked(suite, net, behavior):
 
 def main():
     """Builds the suite and runs it."""
+    script = s.Script()
     net = Edge()
     suite = net.suite()
     set_tunnel_source()
@@ -131,6 +150,7 @@ def main():
         return p.chain(SID, [(p.DSTOPT, p.option), header], p.UDP, p.udp())
 
     add_behind_options(suite, net, "End", [nl.u32(nl.ACTION, nl.END)], advanced)
+    add_grown(suite, net, script)
     for behavior in net.decapsulations():
         add_behind_options(suite, net, behavior.name, behavior.attributes,
                            partial(to_open, behavior, before=[(p.DSTOPT, p.option)]))
