@@ -4,7 +4,7 @@
 
 With sysctl nf_hooks_lwtunnel End.DX4 and End.DX6 show it to the hook as if the device of the outer packet had received
 it. For the SIDs of a VRF that is the VRF, which shows it to the hook in any case. The sysctl cannot be switched off
-again, so this program comes last, after hooks.py.
+again, so this program comes after hooks.py.
 """
 
 import contextlib
@@ -21,11 +21,14 @@ MARK = 7
 DT6_TABLE, VRFS = "End.DT6 table", ("End.DT6 vrftable", "End.DT4", "End.DT46 of IPv4", "End.DT46 of IPv6")
 
 
+def inside(behavior):
+    """The match of a rule for the packet inside."""
+    return f"{'ip' if behavior.number == p.IPV4 else 'ip6'} daddr {behavior.target}"
+
+
 def match(behavior):
     """The match of a rule for the packet inside, as the hook has to see it."""
-    family = "ip" if behavior.number == p.IPV4 else "ip6"
-    device = "red" if behavior.name in VRFS else "in0"
-    return f'iifname "{device}" {family} daddr {behavior.target}'
+    return f'iifname "{"red" if behavior.name in VRFS else "in0"}" {inside(behavior)}'
 
 
 def filtered(net, behavior, statement, inner):
@@ -111,8 +114,7 @@ def add_vrf(suite, net, behavior):
 
 def tracked(net, behavior, protocol):
     """Whether conntrack takes the packet inside for one of a connection of a protocol when it is forwarded."""
-    with rule(f"ct original protocol {protocol} counter name seen",
-              f"{'ip' if behavior.number == p.IPV4 else 'ip6'} daddr {behavior.target}", "forward"):
+    with rule(f"ct original protocol {protocol} counter name seen", inside(behavior), "forward"):
         out = net.through(behavior.attributes, carried(behavior.inner()))[0]
         return out, seen_by_rule()
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Netfilter and SIDs: with sysctl nf_hooks_lwtunnel a packet passes the input hook before its SID processes it.
 
-The sysctl cannot be switched off again, so only decap_hooks.py, which wants it too, comes after this program.
+The sysctl cannot be switched off again, so only programs that want it too come after this one.
 """
 
 import contextlib

@@ -178,3 +178,41 @@ class Rtnl:
             return None
         found = parse(nest)
         return tuple(struct.unpack("=Q", found[kind])[0] for kind in (2, 3, 4))
+
+
+class Genl(Rtnl):
+    """A socket for a family of generic netlink, in the current network namespace."""
+
+    CONTROL, GET_FAMILY, FAMILY_ID, FAMILY_NAME = 16, 3, 1, 2
+
+    def __init__(self, name):
+        super().__init__(16)
+        self.family = self.CONTROL
+        _, _, replies = self.command(self.GET_FAMILY, attr(self.FAMILY_NAME, name.encode() + b"\0"))
+        self.family = struct.unpack("=H", parse(replies[0][4:])[self.FAMILY_ID])[0]
+
+    def command(self, number, attributes=b"", flags=0):
+        """Sends a command; returns (errno, extack text or None, replies)."""
+        return self.request(self.family, struct.pack("=BBH", number, 1, 0) + attributes, flags)
+
+
+class Seg6(Genl):
+    """The settings of SRv6 in a network namespace: keys and the source address of tunnels."""
+
+    SET_HMAC, DUMP_HMAC, SET_TUNNEL_SOURCE, GET_TUNNEL_SOURCE = range(1, 5)
+    DST, _, KEY_ID, SECRET, SECRET_LEN, ALGORITHM = range(1, 7)
+    SHA256 = 2
+
+    def __init__(self):
+        super().__init__("SEG6")
+
+    def set_key(self, number, secret, length=None, algorithm=SHA256):
+        """Adds an HMAC key; `length` overrides that of the secret. Returns the errno."""
+        length = len(secret) if length is None else length
+        return self.command(self.SET_HMAC, u32(self.KEY_ID, number) + u8(self.SECRET_LEN, length)
+                            + u8(self.ALGORITHM, algorithm) + attr(self.SECRET, secret))[0]
+
+    def keys(self):
+        """All HMAC keys: from number to secret."""
+        found = (parse(reply[4:]) for reply in self.command(self.DUMP_HMAC, flags=F_DUMP)[2])
+        return {struct.unpack("=I", key[self.KEY_ID])[0]: key[self.SECRET] for key in found}
