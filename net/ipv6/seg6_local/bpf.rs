@@ -102,14 +102,15 @@ impl Edit {
             return Err(EBADMSG);
         }
         let hdr_len = self.len.checked_sub(8).ok_or(EBADMSG)? / 8;
-        let data = skb.ensure_writable(self.end()).map_err(|_| EBADMSG)?;
-        let octets = data.get_mut(self.offset as usize..).ok_or(EBADMSG)?;
+        let hdr_len = u8::try_from(hdr_len).map_err(|_| EBADMSG)?;
 
-        *octets.get_mut(srh::HDR_LEN).ok_or(EBADMSG)? =
-            u8::try_from(hdr_len).map_err(|_| EBADMSG)?;
-        if !srh::is_valid(octets, Form::Reduced) {
-            return Err(EBADMSG);
-        }
+        skb.modify(self.end(), |data| {
+            let octets = data.get_mut(self.offset as usize..)?;
+
+            *octets.get_mut(srh::HDR_LEN)? = hdr_len;
+            srh::is_valid(octets, Form::Reduced).then_some(())
+        })
+        .map_err(|_| EBADMSG)?;
         self.is_valid = true;
         Ok(())
     }
@@ -229,7 +230,7 @@ impl Drop for SrhStateGuard<'_> {
 /// is short. Replaces `bpf_lwt_seg6_store_bytes()`.
 #[inline]
 pub(crate) fn store_bytes(
-    mut skb: Pin<&mut SkBuff>,
+    skb: Pin<&mut SkBuff>,
     offset: u32,
     from: &Memory<'_>,
     bh: &BhDisabled,
@@ -249,8 +250,10 @@ pub(crate) fn store_bytes(
     }
     state.store(&skb, Some(edit));
 
-    let data = skb.as_mut().ensure_writable(end).map_err(|_| EFAULT)?;
-    from.copy_to(data.get_mut(offset as usize..).ok_or(EFAULT)?)
+    skb.modify(end, |data| {
+        from.copy_to(data.get_mut(offset as usize..)?).ok()
+    })
+    .map_err(|_| EFAULT)
 }
 
 /// Grows the TLVs by `delta` zero octets, or shrinks them, at `offset` of the packet.

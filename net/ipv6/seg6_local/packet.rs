@@ -143,16 +143,15 @@ impl<'a> SrPacket<'a, Active> {
     #[inline]
     pub(crate) fn advance(mut self) -> Result<SrPacket<'a, Advanced>, Discard> {
         let segments_left = self.segments_left.checked_sub(1).ok_or(Discard::INVALID)?;
-        let segment = self.next_segment(segments_left).ok_or(Discard::INVALID)?;
+        let segment = *self.next_segment(segments_left).ok_or(Discard::INVALID)?;
         // OVERFLOW: A 16-bit number and 4.
         let end = u32::from(self.srh.offset) + srh::SEGMENTS_LEFT as u32 + 1;
 
-        let data = self.skb.as_mut().ensure_writable(end)?;
-        let field = data.last_mut().ok_or(Discard::INVALID)?;
-        *field = segments_left;
-        data.get_mut(DESTINATION)
-            .ok_or(Discard::INVALID)?
-            .copy_from_slice(&segment);
+        self.skb.as_mut().modify(end, |data| {
+            *data.last_mut()? = segments_left;
+            data.get_mut(DESTINATION)?.copy_from_slice(&segment);
+            Some(())
+        })?;
 
         Ok(SrPacket {
             skb: self.skb,
@@ -162,11 +161,11 @@ impl<'a> SrPacket<'a, Active> {
         })
     }
 
-    fn next_segment(&self, index: u8) -> Option<[u8; 16]> {
+    fn next_segment(&self, index: u8) -> Option<&[u8; 16]> {
         // OVERFLOW: At most 65535 + 8 + 255 * 16.
         let at = usize::from(self.srh.offset) + srh::segment_offset(index);
 
-        self.skb.data().get(at..)?.first_chunk().copied()
+        self.skb.data().get(at..)?.first_chunk()
     }
 }
 
@@ -184,11 +183,12 @@ impl<'a> SrPacket<'a, Advanced> {
         let Self { mut skb, srh, .. } = self;
         let start = usize::from(srh.offset);
 
-        let data = skb.as_mut().ensure_writable(srh.end())?;
-        let next_header = *data.get(start).ok_or(EINVAL)?;
-        let field = srh::announcing_field(data, start).ok_or(EINVAL)?;
-        *data.get_mut(field).ok_or(EINVAL)? = next_header;
-
+        skb.as_mut().modify(srh.end(), |data| {
+            let next_header = *data.get(start)?;
+            let field = srh::announcing_field(data, start)?;
+            *data.get_mut(field)? = next_header;
+            Some(())
+        })?;
         skb.as_mut().remove(srh.offset.into(), srh.len.into())?;
         update_payload_length(skb)
     }
@@ -202,10 +202,10 @@ pub(crate) fn update_payload_length(skb: Pin<&mut SkBuff>) -> Result {
         .len()
         .checked_sub(ipv6::HEADER_LEN.into())
         .ok_or(EINVAL)?;
-    let data = skb.ensure_writable(ipv6::HEADER_LEN.into())?;
 
-    data.get_mut(PAYLOAD_LENGTH)
-        .ok_or(EINVAL)?
-        .copy_from_slice(&(len as u16).to_be_bytes());
-    Ok(())
+    skb.modify(ipv6::HEADER_LEN.into(), |data| {
+        data.get_mut(PAYLOAD_LENGTH)?
+            .copy_from_slice(&(len as u16).to_be_bytes());
+        Some(())
+    })
 }

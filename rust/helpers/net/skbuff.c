@@ -102,10 +102,16 @@ __rust_helper int rust_helper_skb_cow_head(struct sk_buff *skb, unsigned int hea
 	return skb_cow_head(skb, headroom);
 }
 
-__rust_helper
-void rust_helper_skb_postpull_rcsum(struct sk_buff *skb, const void *start, unsigned int len)
+__rust_helper u8 rust_helper_skb_get_ip_summed(const struct sk_buff *skb)
 {
-	skb_postpull_rcsum(skb, start, len);
+	return skb->ip_summed;
+}
+
+__rust_helper
+void rust_helper___skb_postpull_rcsum(struct sk_buff *skb, const void *start, unsigned int len,
+				      unsigned int off)
+{
+	__skb_postpull_rcsum(skb, start, len, off);
 }
 
 __rust_helper

@@ -11,7 +11,6 @@
 use crate::{
     alloc::{AllocError, Flags},
     bindings,
-    error::to_result,
     net::{
         device::NetDevice,
         dst::DstEntry, //
@@ -30,6 +29,8 @@ use core::{
     ptr::NonNull,
     slice, //
 };
+
+mod edit;
 
 /// The longest piece that [`SkBuff::insert_zeroed`] inserts, in octets.
 pub const MAX_INSERT: u32 = 0xffff;
@@ -67,7 +68,10 @@ impl DropReason {
 /// skb.as_mut().insert_zeroed(2, 3)?;
 /// assert_eq!(skb.data(), [1, 2, 0, 0, 0, 3, 4]);
 ///
-/// skb.as_mut().ensure_writable(7)?[6] = 9;
+/// skb.as_mut().modify(7, |data| {
+///     data[6] = 9;
+///     Some(())
+/// })?;
 /// skb.as_mut().remove(1, 4)?;
 /// assert_eq!(skb.data(), [1, 3, 9]);
 ///
@@ -144,137 +148,17 @@ impl SkBuff {
             .ok_or(ENOMEM)
     }
 
-    /// Makes the first `len` octets linear and private to this packet, and returns them.
+    /// Makes the first `len` octets linear and private to this packet, for C functions that change
+    /// them and keep a checksum of the packet up to date.
     ///
     /// Fails with `ENOMEM` if the packet is shorter or memory is short.
     #[inline]
-    pub fn ensure_writable(self: Pin<&mut Self>, len: u32) -> Result<&mut [u8]> {
-        if len > self.len() {
+    pub fn ensure_writable(self: Pin<&mut Self>, len: u32) -> Result {
+        // SAFETY: The packet is valid and borrowed exclusively.
+        if len > self.len() || unsafe { bindings::skb_ensure_writable(self.as_raw(), len) } != 0 {
             return Err(ENOMEM);
         }
-        // SAFETY: The packet is valid and borrowed exclusively.
-        to_result(unsafe { bindings::skb_ensure_writable(self.as_raw(), len) })?;
-
-        // SAFETY: `skb_ensure_writable()` has just made these octets linear and private.
-        Ok(unsafe { self.data_mut(len as usize) })
-    }
-
-    /// Inserts `len` zero octets before the octet at `offset`.
-    ///
-    /// Headers before that place keep their distance to the start of the data, headers behind it
-    /// keep theirs to the end. The link layer header of a packet that was decapsulated may be so far
-    /// in front that there is no room for it then: it is not set any more. Fails with `EINVAL` if
-    /// `offset` is not in the linear part or `len` is greater than [`MAX_INSERT`], and with `ENOMEM`
-    /// if memory is short.
-    pub fn insert_zeroed(mut self: Pin<&mut Self>, offset: u32, len: u32) -> Result {
-        let end = offset.checked_add(len).ok_or(EINVAL)? as usize;
-
-        if len > MAX_INSERT || offset as usize > self.data().len() {
-            return Err(EINVAL);
-        }
-        // SAFETY: The packet is valid and borrowed exclusively. `len` is far from where the sum of
-        // headroom and alignment overflows.
-        to_result(unsafe { bindings::skb_cow_head(self.as_raw(), len) })?;
-
-        let headers = HeaderOffsets::read(&self);
-        // SAFETY: `skb_cow_head()` made room for `len` octets in front of the data.
-        unsafe { bindings::skb_push(self.as_raw(), len) };
-
-        // SAFETY: The linear part starts `len` octets earlier now, so it is at least `end` octets
-        // long, and `skb_cow_head()` made the headers private.
-        let data = unsafe { self.as_mut().data_mut(end) };
-        data.copy_within(len as usize.., 0);
-        data.split_at_mut(offset as usize).1.fill(0);
-
-        headers
-            .map(|at| {
-                if at <= i64::from(offset) {
-                    at
-                } else {
-                    at + i64::from(len)
-                }
-            })
-            .write(self);
         Ok(())
-    }
-
-    /// Removes the `len` octets from `offset` on.
-    ///
-    /// Fails with `ENOMEM` if the packet is shorter or memory is short.
-    pub fn remove(mut self: Pin<&mut Self>, offset: u32, len: u32) -> Result {
-        let end = offset.checked_add(len).ok_or(ENOMEM)?;
-
-        self.as_mut().ensure_writable(end)?;
-        let headers = HeaderOffsets::read(&self);
-        let skb = self.as_raw();
-        // SAFETY: The packet is valid.
-        let old = unsafe { (*skb).data };
-
-        // SAFETY: `ensure_writable()` made at least `len` octets linear.
-        unsafe { bindings::skb_pull(skb, len) };
-        // SAFETY: The `len` octets from `offset` on are linear and not overwritten yet.
-        unsafe { bindings::skb_postpull_rcsum(skb, old.add(offset as usize).cast(), len) };
-        // SAFETY: Both ranges are inside the `end` octets that `ensure_writable()` made linear and
-        // private.
-        unsafe { ptr::copy(old, old.add(len as usize), offset as usize) };
-
-        headers
-            .map(|at| {
-                if at <= i64::from(offset) {
-                    at
-                } else {
-                    at - i64::from(len)
-                }
-            })
-            .write(self);
-        Ok(())
-    }
-
-    /// Cuts the first `len` octets off, keeping a checksum of the packet up to date.
-    ///
-    /// Fails with `ENOMEM` if the packet is shorter or memory is short.
-    pub fn pull_rcsum(mut self: Pin<&mut Self>, len: u32) -> Result {
-        self.as_mut().may_pull(len)?;
-        let skb = self.as_raw();
-        // SAFETY: The packet is valid.
-        let old = unsafe { (*skb).data };
-
-        // SAFETY: `may_pull()` made `len` octets linear.
-        unsafe { bindings::skb_pull(skb, len) };
-        // SAFETY: The octets that were cut off are still in the buffer.
-        unsafe { bindings::skb_postpull_rcsum(skb, old.cast(), len) };
-        Ok(())
-    }
-
-    /// Takes back what was pushed in front of the packet since it had `len` octets, and puts
-    /// `header`, which was pulled before, back to its start.
-    pub(super) fn take_back(mut self: Pin<&mut Self>, len: u32, header: &[u8]) {
-        let pushed = self.len().saturating_sub(len);
-        let skb = self.as_raw();
-
-        if pushed == 0 || pushed as usize > self.data().len() {
-            return;
-        }
-        // SAFETY: The octets are linear.
-        unsafe { bindings::skb_pull(skb, pushed) };
-        self.as_mut().set_network_header(0);
-        // SAFETY: The packet is valid and borrowed exclusively. What is in front of the data was
-        // just pulled, which is more than a link layer header.
-        unsafe { bindings::skb_mac_header_rebuild(skb) };
-        if let Ok(data) = self.ensure_writable(header.len() as u32) {
-            data.copy_from_slice(header);
-            // SAFETY: The packet is valid, and the octets are its first.
-            unsafe { bindings::skb_postpush_rcsum(skb, data.as_ptr().cast(), header.len() as u32) };
-        }
-    }
-
-    /// Returns how many octets of the buffer are in front of the data.
-    #[inline]
-    fn headroom(&self) -> i64 {
-        let skb = self.as_raw();
-
-        // SAFETY: The packet is valid, and both point into its buffer.
-        unsafe { (*skb).data.offset_from((*skb).head) as i64 }
     }
 
     /// Returns the offset of the network header, which may be negative.
@@ -405,61 +289,6 @@ impl SkBuff {
         // SAFETY: The packet is valid, borrowed exclusively and has no route; the reference that
         // `dst` owns goes to it.
         unsafe { bindings::skb_dst_set(self.as_raw(), ARef::into_raw(dst).as_ptr().cast()) };
-    }
-}
-
-/// Where the headers of a packet start, `None` where that was not set.
-struct HeaderOffsets {
-    mac: Option<i64>,
-    network: i64,
-    transport: Option<i64>,
-}
-
-impl HeaderOffsets {
-    fn read(skb: &SkBuff) -> Self {
-        let network = skb.network_offset().into();
-        let skb = skb.as_raw();
-
-        Self {
-            network,
-            // SAFETY: The packet is valid.
-            mac: unsafe { bindings::skb_mac_header_was_set(skb) }
-                // SAFETY: As above.
-                .then(|| unsafe { bindings::skb_mac_offset(skb) }.into()),
-            // SAFETY: As above.
-            transport: unsafe { bindings::skb_transport_header_was_set(skb) }
-                // SAFETY: As above.
-                .then(|| unsafe { bindings::skb_transport_offset(skb) }.into()),
-        }
-    }
-
-    fn map(self, f: impl Fn(i64) -> i64) -> Self {
-        Self {
-            mac: self.mac.map(&f),
-            network: f(self.network),
-            transport: self.transport.map(&f),
-        }
-    }
-
-    fn write(self, skb: Pin<&mut SkBuff>) {
-        let headroom = skb.headroom();
-        let skb = skb.as_raw();
-
-        if let Some(at) = self.mac {
-            if at < -headroom {
-                // SAFETY: The packet is valid and borrowed exclusively.
-                unsafe { bindings::skb_unset_mac_header(skb) };
-            } else {
-                // SAFETY: As above.
-                unsafe { bindings::skb_set_mac_header(skb, at as c_int) };
-            }
-        }
-        // SAFETY: As above.
-        unsafe { bindings::skb_set_network_header(skb, self.network as c_int) };
-        if let Some(at) = self.transport {
-            // SAFETY: As above.
-            unsafe { bindings::skb_set_transport_header(skb, at as c_int) };
-        }
     }
 }
 

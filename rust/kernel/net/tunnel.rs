@@ -176,6 +176,7 @@ pub fn decapsulate(mut skb: Pin<&mut SkBuff>, len: u32, inner: Inner) -> Result 
     match inner {
         Inner::Ethernet => {}
         Inner::Ipv4 => {
+            skb.as_mut().leave_ipv4_out_of_sum(header_len);
             reset_ipv4_control(skb.as_mut());
             skb.as_mut().set_protocol(bindings::ETH_P_IP as u16);
         }

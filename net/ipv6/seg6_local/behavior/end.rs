@@ -120,7 +120,7 @@ fn endpoint(mut skb: Pin<&mut SkBuff>, flavors: Option<Flavors>) -> Result<(), D
 ///
 /// Replaces `end_next_csid_core()`.
 #[inline]
-fn advance_csid(mut skb: Pin<&mut SkBuff>, flavors: Flavors) -> Result<bool, Discard> {
+fn advance_csid(skb: Pin<&mut SkBuff>, flavors: Flavors) -> Result<bool, Discard> {
     let Some(lengths) = flavors.csid() else {
         return Ok(false);
     };
@@ -132,8 +132,9 @@ fn advance_csid(mut skb: Pin<&mut SkBuff>, flavors: Flavors) -> Result<bool, Dis
         return Ok(false);
     };
 
-    let data = skb.as_mut().ensure_writable(HEADER_LEN.into())?;
-    let destination = data.get_mut(DESTINATION).ok_or(Discard::INVALID)?;
-    destination.copy_from_slice(&next);
+    skb.modify(HEADER_LEN.into(), |data| {
+        data.get_mut(DESTINATION)?.copy_from_slice(&next);
+        Some(())
+    })?;
     Ok(true)
 }
