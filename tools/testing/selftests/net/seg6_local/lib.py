@@ -24,7 +24,8 @@ IS_MODULE = IMPL == "rust"
 MODULE = "/sys/module/seg6_local"
 C_SYMBOL = "input_action_end_bpf"
 SPLAT = re.compile(
-    r"BUG:|WARNING:|Oops:|general protection|kernel panic|panicked|UBSAN|KASAN|refcount_t|Call Trace|possible circular",
+    r"BUG:|WARNING:|Oops:|general protection|kernel panic|panicked|UBSAN|KASAN|refcount_t|Call Trace|possible circular"
+    r"|hw csum failure",
     re.IGNORECASE)
 
 
