@@ -20,6 +20,7 @@ make module                   build only seg6_local.ko, of a kernel that was bui
 make diff [SEED=n] [COUNT=n]  send the same random packets through random SIDs on C and on Rust, and compare;
                               CASE=n shows one case in full
 make fuzz-host [REPRO=file]   fuzz the parsers without a kernel, SEED=n COUNT=n; or replay one case
+make faults [SECONDS=600]     let SIDs and what they use come and go under traffic
 make kunit                    run the KUnit suites and the Rust doctests
 make lint                     rustfmt, clippy, W=1, checkpatch, shellcheck; counts unsafe blocks
 make doc                      rustdoc of the abstractions and of the module
@@ -58,6 +59,9 @@ vm:
 diff:
 	@$(host)/diff.sh
 
+faults:
+	@SEG6_SECONDS=$(or $(SECONDS),600) $(host)/faults.sh
+
 kunit:
 	@IMPL=rust-builtin $(host)/kernel.sh
 	@$(host)/kunit.py
@@ -68,4 +72,5 @@ lint doc patches fuzz-host:
 clean distclean:
 	@$(host)/clean.sh $@
 
-.PHONY: help demo test test-all test-upstream kernel module vm diff kunit lint doc patches fuzz-host clean distclean
+.PHONY: help demo test test-all test-upstream kernel module vm diff faults kunit lint doc patches fuzz-host clean
+.PHONY: distclean

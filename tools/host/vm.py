@@ -14,7 +14,8 @@ LOGS = CACHE / "log"
 # What a healthy kernel never prints.
 SPLAT = re.compile(r"BUG:|WARNING:|Oops|Call Trace:|KASAN|UBSAN|kernel BUG at|Kernel panic|general protection fault|"
                    r"possible .*locking|suspicious RCU usage|rcu: INFO:|inconsistent lock state|unreferenced object|"
-                   r"refcount_t:|hung task|soft lockup|rust_kernel: panicked|panicked at")
+                   r"refcount_t:|hung task|soft lockup|rust_kernel: panicked|panicked at|unregister_netdevice|"
+                   r"new suspected memory leaks")
 
 
 RUNNING = []

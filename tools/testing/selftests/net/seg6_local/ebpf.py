@@ -6,7 +6,8 @@ import os
 import platform
 import struct
 
-MAP_LOOKUP, MAP_UPDATE, PROG_LOAD, TEST_RUN, PROG_BY_ID, OBJ_INFO, LINK_CREATE = 1, 2, 5, 10, 13, 15, 28
+MAP_LOOKUP, MAP_UPDATE, PROG_LOAD, TEST_RUN, PROG_NEXT_ID, PROG_BY_ID = 1, 2, 5, 10, 11, 13
+OBJ_INFO, LINK_CREATE = 15, 28
 TYPE_SCHED_CLS, TYPE_LWT_IN, TYPE_LWT_OUT, TYPE_LWT_XMIT, TYPE_LWT_SEG6LOCAL = 3, 10, 11, 12, 19
 TCX_INGRESS = 46
 OK, DROP, REDIRECT, REROUTE = 0, 2, 7, 128
@@ -74,6 +75,11 @@ def jump_if_at_most(dst, src, offset):
     return [insn(0xBD, dst, src, offset)]
 
 
+def jump_if_not_negative(offset):
+    """Jumps over `offset` instructions if the result of a helper is not negative."""
+    return insn(0x75, 0, 0, offset)
+
+
 EXIT = [insn(0x95)]
 
 
@@ -125,6 +131,17 @@ def program_exists(number):
     if fd >= 0:
         os.close(fd)
     return fd >= 0
+
+
+def programs():
+    """The ids of all programs that are loaded."""
+    found, number = set(), 0
+    while True:
+        result, attribute = bpf(PROG_NEXT_ID, "II", number, 0)
+        if result < 0:
+            return found
+        number = struct.unpack_from("=I", attribute, 4)[0]
+        found.add(number)
 
 
 def test_run(fd, frame, repeat=1):

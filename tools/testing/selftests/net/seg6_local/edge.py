@@ -114,10 +114,10 @@ def received(sock):
         return seen
 
 
-def carried(inner, number=None):
+def carried(inner, number=None, sid=SID):
     """A packet to the SID, with an SRH without segments left and a packet inside."""
     number = number or (p.IPV4 if inner[0] >> 4 == 4 else p.IPV6)
-    return p.ip6(p.RH, SID, p.srh(number, [SID, "fd02::a"], 0) + inner)
+    return p.ip6(p.RH, sid, p.srh(number, [sid, "fd02::a"], 0) + inner)
 
 
 def counted(inner, number=None):
@@ -179,9 +179,9 @@ class Edge(Net):
         kind, label, packet = described(frame)
         return kind, label, anonymous(packet) if kind == IPV4 else packet
 
-    def decapsulations(self):
-        """The behaviors that decapsulate."""
-        vrf = nl.u32(nl.VRFTABLE, VRF_TABLE)
+    def decapsulations(self, table=VRF_TABLE):
+        """The behaviors that decapsulate; `table` is that of the VRF."""
+        vrf = nl.u32(nl.VRFTABLE, table)
         dx2 = nl.u32(nl.ACTION, nl.END_DX2), nl.u32(nl.OIF, self.devices["l2"])
         dx4 = nl.u32(nl.ACTION, nl.END_DX4), nl.attr(nl.NH4, bytes(4))
         dx6 = nl.u32(nl.ACTION, nl.END_DX6), nl.addr6(nl.NH6, "::")

@@ -39,8 +39,8 @@ class Call:
             return f"store_bytes({self.number}, {self.data.hex()}, {len(self.data)})"
         return f"action({ACTIONS.get(self.number, self.number)}, {self.data.hex()})"
 
-    def instructions(self, index):
-        """The call, and its result to element `index` of the map's results."""
+    def code(self):
+        """The call; register 6 is the packet."""
         code = []
         padded = self.data.ljust(len(self.data) + -len(self.data) % 4, b"\0")
         for at in range(0, len(padded), 4):
@@ -51,9 +51,11 @@ class Call:
             code += ebpf.mov(3, self.delta)
         else:
             code += [*ebpf.copy(3, 10), *ebpf.add(3, -len(padded)), *ebpf.mov(4, len(self.data))]
-        jump_if_not_negative = ebpf.insn(0x75, 0, 0, 1)
-        return [*code, *ebpf.call(self.helper), *ebpf.store(4, 7, 8 + 4 * index, 0),
-                jump_if_not_negative, *ebpf.mov(8, 1)]
+        return [*code, *ebpf.call(self.helper)]
+
+    def instructions(self, index):
+        """The call, and its result to element `index` of the map's results."""
+        return [*self.code(), *ebpf.store(4, 7, 8 + 4 * index, 0), ebpf.jump_if_not_negative(1), *ebpf.mov(8, 1)]
 
 
 @dataclasses.dataclass

@@ -25,7 +25,7 @@ MODULE = "/sys/module/seg6_local"
 C_SYMBOL = "input_action_end_bpf"
 SPLAT = re.compile(
     r"BUG:|WARNING:|Oops:|general protection|kernel panic|panicked|UBSAN|KASAN|refcount_t|Call Trace|possible circular"
-    r"|hw csum failure",
+    r"|hw csum failure|unregister_netdevice|new suspected memory leaks",
     re.IGNORECASE)
 
 

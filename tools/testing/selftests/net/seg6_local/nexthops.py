@@ -30,23 +30,28 @@ FLOWS = 32
 GROUP = 9
 
 
-def samples(net):
-    """A SID of every behavior: (name, attributes without counters, packet, what comes out)."""
-    path = nl.attr(nl.SRH, p.srh(0, ["fd02::77", "fd03::9"], 1))
-    advanced, segments = p.sr(A, [A, SID], 0), ["fd02::77", "fd03::9"]
-    yield "End", END, PACKET, [(OUT, SENT)]
-    yield "End with PSP", END + nl.flavors(nl.PSP), PACKET, [(OUT, p.ip6(p.UDP, A, p.udp(), hlim=63))]
-    yield ("End.X with NEXT-C-SID", END_X + nl.addr6(nl.NH6, "fd03::1") + nl.flavors(nl.NEXT_CSID, 120, 8), PACKET,
-           [(ALT, SENT)])
-    yield ("End.X with a device", END_X + nl.addr6(nl.NH6, "fdff:3::1") + nl.u32(nl.OIF, net.devices["alt0"]), PACKET,
-           [(ALT, SENT)])
-    yield "End.T", END_T + nl.u32(nl.TABLE, 100), PACKET, [(ALT, SENT)]
-    yield ("End.B6", nl.u32(nl.ACTION, nl.END_B6) + path, PACKET, [(ALT, p.hop(p.inline(PACKET, segments, 1)))])
-    yield ("End.B6.Encaps", nl.u32(nl.ACTION, nl.END_B6_ENCAP) + path, PACKET,
+def samples(net, sid=SID, data=p.PAYLOAD, table=VRF_TABLE):
+    """A SID of every behavior: (name, attributes without counters, packet, what comes out).
+
+    `data` is the payload of the packets, `table` that of a VRF.
+    """
+    segments = ["fd02::77", "fd03::9"]
+    path = nl.attr(nl.SRH, p.srh(0, segments, 1))
+    packet, advanced = p.sr(sid, [A, sid], 1, p.udp(data)), p.sr(A, [A, sid], 0, p.udp(data))
+    sent = p.hop(advanced)
+    yield "End", END, packet, [(OUT, sent)]
+    yield "End with PSP", END + nl.flavors(nl.PSP), packet, [(OUT, p.ip6(p.UDP, A, p.udp(data), hlim=63))]
+    yield ("End.X with NEXT-C-SID", END_X + nl.addr6(nl.NH6, "fd03::1") + nl.flavors(nl.NEXT_CSID, 120, 8), packet,
+           [(ALT, sent)])
+    yield ("End.X with a device", END_X + nl.addr6(nl.NH6, "fdff:3::1") + nl.u32(nl.OIF, net.devices["alt0"]), packet,
+           [(ALT, sent)])
+    yield "End.T", END_T + nl.u32(nl.TABLE, 100), packet, [(ALT, sent)]
+    yield "End.B6", nl.u32(nl.ACTION, nl.END_B6) + path, packet, [(ALT, p.hop(p.inline(packet, segments, 1)))]
+    yield ("End.B6.Encaps", nl.u32(nl.ACTION, nl.END_B6_ENCAP) + path, packet,
            [(ALT, p.hop(p.encapsulated(advanced, segments, 1)))])
-    for behavior in net.decapsulations():
-        inner = behavior.inner()
-        yield behavior.name, b"".join(behavior.attributes), carried(inner, behavior.number), behavior.out(inner)
+    for behavior in net.decapsulations(table):
+        inner = behavior.inner(data)
+        yield behavior.name, b"".join(behavior.attributes), carried(inner, behavior.number, sid), behavior.out(inner)
 
 
 def counters(packets, size, errors=0):
@@ -192,7 +197,7 @@ def shown(net):
     return encap in object_text, encap in route_text
 
 
-def populate(net, program):
+def populate(net, program, prefix="fcff::"):
     """Fills a new namespace with SIDs of every behavior, in routes and in nexthop objects."""
     ip("link", "add", "dum0", "type", "dummy")
     ip("link", "set", "dum0", "up")
@@ -203,7 +208,7 @@ def populate(net, program):
     for _, data, *_ in [*samples(net), ("", nl.u32(nl.ACTION, nl.END_BPF) + nl.bpf(program))]:
         number += 1
         encap = nl.encap(nl.ENCAP_SEG6_LOCAL, data + ZERO)
-        lib.equal(rtnl.add(nl.route(f"fcff::{number}/128", nl.u32(nl.RTA_OIF, device), encap)), OK, "adding a route")
+        lib.equal(rtnl.add(nl.route(f"{prefix}{number}/128", nl.u32(nl.RTA_OIF, device), encap)), OK, "adding a route")
         lib.equal(rtnl.change(nl.RTM_NEWNEXTHOP, nexthop(device, number, data + ZERO), nl.F_CREATE | nl.F_EXCL), OK,
                   "adding a nexthop")
     rtnl.sock.close()

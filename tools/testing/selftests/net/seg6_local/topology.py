@@ -144,8 +144,8 @@ def packet_socket(device, protocol, *options):
 
 
 def neighbor(address, number, device):
-    """The command that adds a static neighbor."""
-    return f"neigh add {address} lladdr 02:00:00:00:01:0{number} dev {device} nud permanent\n"
+    """The command that adds a static neighbor, which a packet may have made known already."""
+    return f"neigh replace {address} lladdr 02:00:00:00:01:0{number} dev {device} nud permanent\n"
 
 
 def described(frame):

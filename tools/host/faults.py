@@ -1,0 +1,38 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs the selftest faults.py for SEG6_SECONDS in the kernel that IMPL and CONFIG name; prints what it has counted."""
+
+import os
+import sys
+
+import selftests
+import vm
+
+IMPL = os.environ.get("IMPL", "rust")
+PROGRAM = "faults.py"
+SECONDS = int(os.environ["SEG6_SECONDS"])
+SPARE = 1200  # for all but the storm itself
+
+
+def command(names):
+    """The command line for the guest."""
+    return f"export SEG6_SECONDS={SECONDS} SEG6_TIMEOUT={SECONDS + SPARE}; {selftests.guest_command(names)}"
+
+
+def main():
+    """See the documentation of the module."""
+    results = []
+    (vm.LOGS / "test").mkdir(parents=True, exist_ok=True)
+    selftests.run_guest(IMPL, [PROGRAM], lambda _, result, __: results.append(result), command)
+    for line in (vm.LOGS / "test" / f"{IMPL}-{PROGRAM}.log").read_text().splitlines():
+        if line.startswith(("#", "not ok")):
+            print(line)
+    for failure in (failure for result in results for failure in result.failures):
+        print(f"FAIL {failure}")
+    failed = sum(result.failed for result in results)
+    print(f"{sum(result.passed for result in results)} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
