@@ -19,6 +19,8 @@ make kernel                   build the kernel and its modules
 make module                   build only seg6_local.ko, of a kernel that was built
 make diff [SEED=n] [COUNT=n]  send the same random packets through random SIDs on C and on Rust, and compare;
                               CASE=n shows one case in full
+make fuzz [KIND=k] [SEED=n]   broken packets, hostile programs and netlink messages; KIND is packets, programs
+          [COUNT=n]           or netlink; with REPRO=file do again what has failed
 make fuzz-host [REPRO=file]   fuzz the parsers without a kernel, SEED=n COUNT=n; or replay one case
 make faults [SECONDS=600]     let SIDs and what they use come and go under traffic
 make kunit                    run the KUnit suites and the Rust doctests
@@ -66,11 +68,11 @@ kunit:
 	@IMPL=rust-builtin $(host)/kernel.sh
 	@$(host)/kunit.py
 
-lint doc patches fuzz-host:
+lint doc patches fuzz fuzz-host:
 	@$(host)/$@.sh
 
 clean distclean:
 	@$(host)/clean.sh $@
 
-.PHONY: help demo test test-all test-upstream kernel module vm diff faults kunit lint doc patches fuzz-host clean
-.PHONY: distclean
+.PHONY: help demo test test-all test-upstream kernel module vm diff faults kunit lint doc patches fuzz fuzz-host
+.PHONY: clean distclean

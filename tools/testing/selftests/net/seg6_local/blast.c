@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Sends random packets to a SID and checks what comes out. See blaster.py, which runs it.
+ *
+ *   blast -t TX -v VNET -r RX [-d TAP] -s SEED [-f FIRST] -n COUNT -c CHECKS [-b BATCH]
+ *         [-m MAP [-l PROGRAM]]
+ *
+ * All sockets are inherited packet sockets: TX and VNET send to the router, VNET with a virtio_net
+ * header, RX receives all that it sends, TAP also gets what it receives, so that the router's
+ * packets are clones. Standard input has records, each with a 32-bit length in front: a frame to
+ * mark the end of a batch, then seeds: addresses (16 bytes) and IPv6 packets to the SID.
+ *
+ * Packet number N of a seed is the same in every run, so that -f and -n repeat a part of it. With
+ * -m, each batch has its own script in the map. PROGRAM is the one that reads it if that is of type
+ * LWT_IN, which the kernel can also run without a route.
+ * The last line of the output is "sent N received N refused N tested N invalid N".
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/virtio_net.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "blast.h"
+#include "progs/script.h"
+
+#define MAX_BATCH	64
+#define RECEIVED	16	/* frames that are received with one system call */
+#define LABEL		0xa5f00	/* flow label of the first packet of a batch */
+#define TIMEOUT_MS	30000
+#define SHOWN		5
+
+/* A packet that was sent, with what is in front of it on the way there. */
+struct input {
+	struct virtio_net_hdr vnet;
+	__u8 ethernet[ETH_LEN];
+	struct packet packet;
+	bool has_vnet;
+};
+
+static struct {
+	int tx, vnet, rx, tap, map, program;
+	__u64 seed, first, count;
+	enum checks checks;
+	int batch;
+} option = { .tap = -1, .map = -1, .program = -1, .batch = 32 };
+
+static struct {
+	__u64 sent, received, refused, tested, invalid;
+} total;
+
+static struct seeds seeds;
+static __u8 marker[128];
+static size_t marker_len;
+static struct input inputs[MAX_BATCH];
+
+static void fail(const char *what)
+{
+	printf("error: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static void read_seeds(void)
+{
+	static __u8 data[MAX_PACKET];
+	__u32 len;
+
+	while (fread(&len, sizeof(len), 1, stdin) == 1) {
+		if (len > sizeof(data) || fread(data, 1, len, stdin) != len)
+			fail("reading the seeds");
+		if (!marker_len) {
+			marker_len = len;
+			memcpy(marker, data, len);
+		} else if (len == 16) {
+			memcpy(seeds.address[seeds.addresses++], data, len);
+		} else if (seeds.packets < MAX_SEEDS && len >= IP6_LEN) {
+			struct packet *packet = calloc(1, sizeof(*packet));
+
+			if (!packet)
+				fail("memory");
+			packet->len = len;
+			memcpy(packet->data, data, len);
+			seeds.packet[seeds.packets++] = packet;
+		}
+	}
+	if (!seeds.packets || !seeds.addresses)
+		fail("there are no seeds");
+}
+
+/* Asks for segmentation of the payload, TCP or UDP, into packets. */
+static void add_gso(struct rng *rng, struct input *input)
+{
+	static const __u8 types[] = {
+		VIRTIO_NET_HDR_GSO_TCPV6, VIRTIO_NET_HDR_GSO_TCPV6, VIRTIO_NET_HDR_GSO_UDP_L4,
+		VIRTIO_NET_HDR_GSO_TCPV4, VIRTIO_NET_HDR_GSO_TCPV6 | VIRTIO_NET_HDR_GSO_ECN,
+	};
+	struct packet *packet = &input->packet;
+	__u8 type = rng_pick(rng, types);
+	bool is_udp = type == VIRTIO_NET_HDR_GSO_UDP_L4;
+	size_t payload = 100 + rng_below(rng, 20000);
+	struct chain chain;
+	__u8 *transport;
+
+	walk(packet->data, packet->len, &chain);
+	packet->data[chain.announced] = is_udp ? IPPROTO_UDP : IPPROTO_TCP;
+	transport = packet->data + chain.end;
+	memset(transport, 0, 20 + payload);
+	packet->len = chain.end + 20 + payload;
+	transport[12] = 5 << 4;
+	if (is_udp)
+		put16(transport + 4, 20 + payload);
+	input->vnet = (struct virtio_net_hdr){
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.gso_type = type,
+		.gso_size = 1 + rng_below(rng, 1400),
+		.hdr_len = ETH_LEN + chain.end + (is_udp ? 8 : 20),
+		.csum_start = ETH_LEN + chain.end,
+		.csum_offset = is_udp ? 6 : 16,
+	};
+}
+
+/*
+ * Asks for a checksum, which is written when the packet leaves: behind the headers that the router
+ * may look at, also after a decapsulation.
+ */
+static void add_checksum(struct rng *rng, struct input *input)
+{
+	struct packet *packet = &input->packet;
+	struct chain chain;
+	size_t at = 0;
+
+	do {
+		walk(packet->data + at, packet->len - at, &chain);
+		at += chain.end;
+	} while (chain.number == IPPROTO_IPV6 && packet->len - at >= IP6_LEN);
+	input->vnet.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	input->vnet.csum_start = ETH_LEN + at + IP6_LEN;
+	input->vnet.csum_offset = rng_below(rng, 20);
+}
+
+/* Asks for segmentation or a checksum, or for a certain number of bytes in the head of the skb. */
+static void add_vnet(struct rng *rng, struct input *input)
+{
+	struct packet *packet = &input->packet;
+
+	input->has_vnet = true;
+	if (rng_chance(rng, 30)) {
+		add_gso(rng, input);
+		return;
+	}
+	if (rng_chance(rng, 20)) {
+		add_checksum(rng, input);
+	} else if (packet->len < 4500) {
+		rng_fill(rng, packet->data + packet->len, 4500);
+		packet->len += 4500;
+	}
+	input->vnet.hdr_len = ETH_LEN + rng_below(rng, rng_chance(rng, 80) ? 200 : 4000);
+}
+
+static void make_input(__u64 number, struct input *input)
+{
+	struct rng rng = rng_new(option.seed, number);
+	const struct packet *from = seeds.packet[rng_below(&rng, seeds.packets)];
+
+	input->packet.len = from->len;
+	memcpy(input->packet.data, from->data, from->len);
+	memcpy(input->ethernet, marker, ETH_LEN);
+	input->has_vnet = false;
+	memset(&input->vnet, 0, sizeof(input->vnet));
+	if (option.map < 0 || rng_chance(&rng, 30))
+		mutate(&rng, &seeds, &input->packet);
+	if (rng_chance(&rng, 8))
+		add_vnet(&rng, input);
+	settle(&rng, &input->packet, from->data + 24, LABEL + number % option.batch);
+}
+
+/* Sends inputs through one of the sockets; those that the kernel does not take are counted. */
+static void send_inputs(int count, bool vnet)
+{
+	struct mmsghdr messages[MAX_BATCH] = {};
+	struct iovec parts[MAX_BATCH][3];
+	int used = 0;
+
+	for (int i = 0; i < count; i++) {
+		struct input *input = &inputs[i];
+
+		if (input->has_vnet != vnet)
+			continue;
+		parts[used][0] = (struct iovec){ &input->vnet, sizeof(input->vnet) };
+		parts[used][1] = (struct iovec){ input->ethernet, ETH_LEN };
+		parts[used][2] = (struct iovec){ input->packet.data, input->packet.len };
+		messages[used].msg_hdr.msg_iov = parts[used] + !vnet;
+		messages[used].msg_hdr.msg_iovlen = 2 + vnet;
+		used++;
+	}
+	for (int at = 0, sent; at < used; at += sent) {
+		sent = sendmmsg(vnet ? option.vnet : option.tx, messages + at, used - at, 0);
+		if (sent < 0) {
+			total.refused++;
+			sent = 1;
+		} else {
+			total.sent += sent;
+		}
+	}
+}
+
+static void show(const char *what, const __u8 *data, size_t len)
+{
+	printf("  %s %zu ", what, len);
+	for (size_t i = 0; i < len; i++)
+		printf("%02x", data[i]);
+	printf("\n");
+}
+
+/* The input that a frame comes from; NULL if that is not known. */
+static struct input *find_input(const __u8 *frame, size_t len, int count)
+{
+	const __u8 *ip = frame + ETH_LEN;
+	__u32 label;
+
+	if (len < ETH_LEN + IP6_LEN || get16(frame + ETH_LEN - 2) != ETH_P_IPV6)
+		return NULL;
+	label = (ip[1] & 15) << 16 | get16(ip + 2);
+	return label >= LABEL && label < LABEL + (__u32)count ? &inputs[label - LABEL] : NULL;
+}
+
+static void check_frame(__u64 first, int count, enum checks checks, const __u8 *frame,
+			size_t len)
+{
+	struct input *input = find_input(frame, len, count);
+	struct packet *packet = input ? &input->packet : NULL;
+	const char *fault;
+
+	total.received++;
+	if (packet && IP6_LEN + (size_t)get16(packet->data + 4) < packet->len)
+		packet->len = IP6_LEN + get16(packet->data + 4);
+	fault = find_fault(checks, packet, input && !input->vnet.flags, frame, len);
+	if (!fault || total.invalid++ >= SHOWN)
+		return;
+	printf("invalid: %s; packet %ld of the batch from %llu\n", fault,
+	       input ? (long)(input - inputs) : -1, first);
+	if (input)
+		show("in", packet->data, packet->len);
+	show("out", frame, len);
+}
+
+/* Whether a frame is the marker of the batch, behind a hop. */
+static bool is_marker(const __u8 *frame, size_t len)
+{
+	const size_t from = ETH_LEN + 8;
+
+	return len == marker_len && !memcmp(frame + from, marker + from, len - from);
+}
+
+/* Receives until the marker comes; it is the last, as all queues are first in, first out. */
+static void receive(__u64 first, int count, enum checks checks)
+{
+	static __u8 frames[RECEIVED][MAX_PACKET + 256];
+	struct mmsghdr messages[RECEIVED];
+	struct iovec parts[RECEIVED];
+	struct pollfd waiting = { .fd = option.rx, .events = POLLIN };
+
+	for (;;) {
+		int received;
+
+		for (int i = 0; i < RECEIVED; i++) {
+			parts[i] = (struct iovec){ frames[i], sizeof(frames[i]) };
+			messages[i].msg_hdr = (struct msghdr){
+				.msg_iov = &parts[i],
+				.msg_iovlen = 1,
+			};
+		}
+		if (poll(&waiting, 1, TIMEOUT_MS) < 1)
+			fail("the router does not send the marker");
+		received = recvmmsg(option.rx, messages, RECEIVED, MSG_DONTWAIT, NULL);
+		if (received < 0 && errno != EAGAIN)
+			fail("receiving");
+		for (int i = 0; i < received; i++) {
+			if (is_marker(frames[i], messages[i].msg_len))
+				return;
+			check_frame(first, count, checks, frames[i], messages[i].msg_len);
+		}
+	}
+}
+
+static void empty_tap(void)
+{
+	char byte;
+
+	while (option.tap >= 0 && recv(option.tap, &byte, 1, MSG_DONTWAIT) > 0)
+		;
+}
+
+/* Runs the program, which is the same as that of the SID, outside of a route. */
+static void test_inputs(int count)
+{
+	for (int i = 0; i < count; i++) {
+		__u8 frame[ETH_LEN + 2048];
+		size_t len = inputs[i].packet.len < 2048 ? inputs[i].packet.len : 2048;
+
+		memcpy(frame, inputs[i].ethernet, ETH_LEN);
+		memcpy(frame + ETH_LEN, inputs[i].packet.data, len);
+		total.tested += !test_run(option.program, frame, ETH_LEN + len);
+	}
+}
+
+/* A batch is made as a whole, as its script is for the first packet. */
+static void run_batch(__u64 first, int count)
+{
+	enum checks checks = option.checks;
+	static struct script script;
+
+	for (int i = 0; i < count; i++)
+		make_input(first + i, &inputs[i]);
+	if (option.map >= 0) {
+		struct rng rng = rng_new(~option.seed, first);
+
+		if (make_script(&rng, &seeds, &inputs[0].packet, option.program >= 0, &script))
+			checks = CHECK_IP;
+		if (load_script(option.map, &script))
+			fail("loading a script");
+		if (option.program >= 0 && rng_chance(&rng, 20))
+			test_inputs(count);
+	}
+	send_inputs(count, false);
+	send_inputs(count, true);
+	memcpy(marker + marker_len - sizeof(first), &first, sizeof(first));
+	if (send(option.tx, marker, marker_len, 0) < 0)
+		fail("sending the marker");
+	receive(first, count, checks);
+	empty_tap();
+}
+
+static void set_option(int letter, __u64 value)
+{
+	switch (letter) {
+	case 't':
+		option.tx = value;
+		break;
+	case 'v':
+		option.vnet = value;
+		break;
+	case 'r':
+		option.rx = value;
+		break;
+	case 'd':
+		option.tap = value;
+		break;
+	case 's':
+		option.seed = value;
+		break;
+	case 'f':
+		option.first = value;
+		break;
+	case 'n':
+		option.count = value;
+		break;
+	case 'c':
+		option.checks = value;
+		break;
+	case 'b':
+		option.batch = value;
+		break;
+	case 'm':
+		option.map = value;
+		break;
+	case 'l':
+		option.program = value;
+		break;
+	default:
+		exit(2);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	int letter;
+
+	while ((letter = getopt(argc, argv, "t:v:r:d:s:f:n:c:b:m:l:")) != -1)
+		set_option(letter, optarg ? strtoull(optarg, NULL, 0) : 0);
+	if (option.batch < 1 || option.batch > MAX_BATCH)
+		exit(2);
+	read_seeds();
+	for (__u64 at = option.first, end = at + option.count; at < end; at += option.batch)
+		run_batch(at, end - at < (__u64)option.batch ? end - at : option.batch);
+	printf("sent %llu received %llu refused %llu tested %llu invalid %llu\n", total.sent,
+	       total.received, total.refused, total.tested, total.invalid);
+	return 0;
+}

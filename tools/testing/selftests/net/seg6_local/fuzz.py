@@ -1,0 +1,76 @@
+#!/usr/bin/env -S python3 -B
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Fuzzing of the running kernel: random packets, programs and netlink messages, the same for the same seed.
+
+Without arguments this is a test of half a minute. `fuzz.py KIND SEED FIRST COUNT [PART]` goes on for longer: KIND is
+packets, programs or netlink; FIRST and COUNT choose numbers, of which each is a round that depends on no other; PART,
+"first,count", chooses some of the packets of a round. It prints a line before and after each round for the host, which
+sees then what the kernel did last. It ends with the first round that fails: packets come out that no router may send,
+the kernel does not forward any more, its log tells of a bug, or something cannot be removed.
+"""
+
+import collections
+import json
+import subprocess
+import sys
+from functools import partial
+
+import lib
+from fuzz_netlink import Netlink
+from fuzz_packets import Packets
+from fuzz_programs import Programs
+
+KINDS = {"packets": Packets, "programs": Programs, "netlink": Netlink}
+SEED = 1
+ROUNDS = {"packets": 60, "programs": 12, "netlink": 4}
+
+
+def rounds(kind, seed, numbers, **part):
+    """Runs rounds; yields the number and the counts of each."""
+    log = lib.KernelLog()
+    fuzzer = KINDS[kind](seed)
+    for number in numbers:
+        print(f"@ begin {number}", flush=True)
+        counts = fuzzer.run(number, **part)
+        lib.equal([line for line in log.read() if lib.SPLAT.search(line)], [], "the kernel log")
+        yield number, counts
+
+
+def main(kind, seed, first, count, part=None):
+    """Runs rounds for the host."""
+    part = {"part": tuple(map(int, part.split(",")))} if part else {}
+    try:
+        for number, counts in rounds(kind, int(seed), range(int(first), int(first) + int(count)), **part):
+            print(f"@ end {number} {json.dumps(counts)}", flush=True)
+    except lib.Failed as failure:
+        print(f"@ failed\n{failure}", flush=True)
+        sys.exit(1)
+
+
+def fuzz(kind):
+    """A short run, in a process of its own; returns the names of all that it counts."""
+    done = subprocess.run((__file__, kind, str(SEED), "0", str(ROUNDS[kind])), capture_output=True, text=True,
+                          check=False)
+    lib.check(done.returncode == 0, done.stdout + done.stderr)
+    total = collections.Counter()
+    for line in done.stdout.splitlines():
+        if line.startswith("@ end"):
+            total.update(json.loads(line.split(None, 3)[3]))
+    print(f"# {kind}: {dict(total)}")
+    return sorted(total)
+
+
+def suite():
+    """A short run of each kind."""
+    made = lib.Suite()
+    made.add("netlink messages", partial(fuzz, "netlink"), ["accepted", "messages"])
+    made.add("packets", partial(fuzz, "packets"), ["SIDs", "received", "refused", "requests", "sent"])
+    made.add("programs", partial(fuzz, "programs"), ["programs", "received", "refused", "scripts", "sent", "tested"])
+    made.main()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        main(*sys.argv[1:])
+    else:
+        suite()
