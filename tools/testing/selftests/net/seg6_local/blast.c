@@ -92,7 +92,7 @@ static void read_seeds(void)
 		fail("there are no seeds");
 }
 
-/* Asks for segmentation of the payload, TCP or UDP, into packets. */
+/* Asks for segmentation of the payload, TCP or UDP, into packets, if the headers are complete. */
 static void add_gso(struct rng *rng, struct input *input)
 {
 	static const __u8 types[] = {
@@ -107,6 +107,8 @@ static void add_gso(struct rng *rng, struct input *input)
 	__u8 *transport;
 
 	walk(packet->data, packet->len, &chain);
+	if (chain.is_cut)
+		return;
 	packet->data[chain.announced] = is_udp ? IPPROTO_UDP : IPPROTO_TCP;
 	transport = packet->data + chain.end;
 	memset(transport, 0, 20 + payload);
@@ -138,6 +140,8 @@ static void add_checksum(struct rng *rng, struct input *input)
 		walk(packet->data + at, packet->len - at, &chain);
 		at += chain.end;
 	} while (chain.number == IPPROTO_IPV6 && packet->len - at >= IP6_LEN);
+	if (chain.is_cut)
+		return;
 	input->vnet.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	input->vnet.csum_start = ETH_LEN + at + IP6_LEN;
 	input->vnet.csum_offset = rng_below(rng, 20);

@@ -50,6 +50,7 @@ struct chain {
 	size_t end;
 	size_t announced;	/* where the number of what is behind them stands */
 	__u8 number;
+	bool is_cut;		/* the packet ends in the last header */
 };
 
 /* What is known of the packets that come out: see blast_check.c. */

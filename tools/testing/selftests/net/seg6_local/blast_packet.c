@@ -86,6 +86,7 @@ void walk(const __u8 *data, size_t len, struct chain *chain)
 	chain->end = IP6_LEN;
 	chain->announced = 6;
 	chain->number = data[6];
+	chain->is_cut = false;
 	while (is_extension(chain->number) && chain->count < MAX_HEADERS && chain->end + 8 <= len) {
 		const __u8 *at = data + chain->end;
 		struct header *header = &chain->headers[chain->count++];
@@ -93,7 +94,8 @@ void walk(const __u8 *data, size_t len, struct chain *chain)
 		header->number = chain->number;
 		header->offset = chain->end;
 		header->len = header_len(chain->number, at);
-		if (header->len > len - chain->end)
+		chain->is_cut = header->len > len - chain->end;
+		if (chain->is_cut)
 			header->len = len - chain->end;
 		chain->announced = chain->end;
 		chain->number = at[0];
