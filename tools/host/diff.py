@@ -16,7 +16,6 @@ The kernels are built already. Exit status 1 if there is a difference that diff_
 import itertools
 import os
 import pickle
-import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -162,9 +161,4 @@ def main():
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        vm.stop()
-        sys.exit(130)
+    vm.run(main)

@@ -3,7 +3,6 @@
 """Runs the selftest faults.py for SEG6_SECONDS in the kernel that IMPL and CONFIG name; prints what it has counted."""
 
 import os
-import sys
 
 import selftests
 import vm
@@ -35,4 +34,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    vm.run(main)

@@ -20,7 +20,6 @@ import json
 import os
 import re
 import shlex
-import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -144,9 +143,4 @@ def main():
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        vm.stop()
-        os._exit(130)
+    vm.run(main)

@@ -9,7 +9,6 @@ tests' BPF programs are built already.
 """
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -102,16 +101,11 @@ def main():
     print(f"logs: {vm.LOGS}/test")
     pool = ThreadPoolExecutor(int(os.environ.get("SEG6_JOBS", "3")))
     jobs = [pool.submit(*call) for call in work]
-    try:
-        for job in jobs:
-            job.result()
-    except KeyboardInterrupt:
-        vm.stop()
-        os._exit(130)  # not even to wait for the threads
+    for job in jobs:
+        job.result()
     print(f"{summary.passed} passed, {summary.failed} failed")
     return 0 if summary.passed and not summary.failed else 1
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main())
+    vm.run(main)

@@ -3,7 +3,9 @@
 
 import os
 import re
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 TOOLS = Path(__file__).resolve().parent
@@ -31,10 +33,15 @@ def boot(impl, command, log, **settings):
     return guest
 
 
-def stop():
-    """Ends all guests that run."""
-    for guest in RUNNING:
-        guest.terminate()
+def run(main):
+    """Exits with the status that main() returns. When it is interrupted or terminated, it ends all guests."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        for guest in RUNNING:
+            guest.terminate()
+        os._exit(130)  # not even to wait for threads
 
 
 def console(log):
