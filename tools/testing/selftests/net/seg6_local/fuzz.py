@@ -22,7 +22,7 @@ from fuzz_programs import Programs
 
 KINDS = {"packets": Packets, "programs": Programs, "netlink": Netlink}
 SEED = 1
-ROUNDS = {"packets": 60, "programs": 12, "netlink": 4}
+ROUNDS = {"packets": 30, "programs": 8, "netlink": 4}
 
 
 def rounds(kind, seed, numbers, **part):
