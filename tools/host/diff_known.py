@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The differences between C and Rust that are meant: rows of the table in the manual, as tests of a case.
+"""The differences between C and Rust that are meant: rows of the table in the documentation, as tests of a case.
 
 A test looks at what was sent and at what each kernel did, and holds for nothing else than the difference.
 """
