@@ -6,6 +6,7 @@ tools/host/diff.py makes the first file, with generate.py, and compares the seco
 configuration there is an `Outcome`, in pickled form.
 """
 
+import contextlib
 import os
 import pickle
 import signal
@@ -47,19 +48,24 @@ class Player:
     def play(self, configuration):
         """Requests a SID and sends its packets."""
         signal.alarm(WATCHDOG_SECONDS)
+        with self.installed(configuration) as (errno, text):
+            dump, packets = (b"", []) if errno else self.play_packets(configuration)
+        return Outcome(configuration.number, errno, text, dump, packets)
+
+    @contextlib.contextmanager
+    def installed(self, configuration):
+        """A context with the SID of a configuration and its program; the answer to the request may be a refusal."""
         self.prepare(configuration)
         fd = None
         if configuration.program:
             fd = self.places[PLACES[PROGRAM]] = load_program(self.placed(configuration.program.instructions()))
         message = sid(configuration.target.prefix, self.placed(configuration.attributes), self.places[PLACES["dum0"]])
-        errno, text = self.net.rtnl.add(message)
-        dump, packets = b"", []
-        if not errno:
-            dump, packets = self.play_packets(configuration, fd is not None)
+        answer = self.net.rtnl.add(message)
+        yield answer
+        if not answer[0]:
             check(self.net.rtnl.delete(message)[0] == 0, "the SID cannot be deleted")
         if fd is not None:
             os.close(fd)
-        return Outcome(configuration.number, errno, text, dump, packets)
 
     def prepare(self, configuration):
         """Sets what is not a part of the SID."""
@@ -76,17 +82,17 @@ class Player:
             self.tap = self.tap or packet_socket("in0", ETH_P_ALL)
             discard(self.tap)
 
-    def play_packets(self, configuration, has_program):
+    def play_packets(self, configuration):
         """Sends the packets; returns the dump of the SID before and what became of each."""
         body = nl.route(f"{configuration.target.sid}/128", flags=nl.FIB_MATCH, table=0)
         request = struct.pack("=IHHII", 16 + len(body), nl.RTM_GETROUTE, nl.F_REQUEST, 0, 0) + body
         dump, packets = self.ask(request), []
         for packet, linear in configuration.packets:
-            if has_program:
+            if configuration.program:
                 self.map.write(b"")
             self.net.inject(packet, linear)
             seen = self.net.frames()
-            packets.append((seen, self.map.read() if has_program else b"", self.ask(request)))
+            packets.append((seen, self.map.read() if configuration.program else b"", self.ask(request)))
         return dump, packets
 
     def ask(self, request):

@@ -2,16 +2,12 @@
 """Random SIDs, as in the differential run, and many broken packets to each."""
 
 import collections
-import os
 import struct
 
 import blaster
 import netlink as nl
-from diff import Player, load_program
-from diff_net import sid
-from generate import DECAPSULATING, PLACES, Generator
-from generate_program import PROGRAM
-from lib import check
+from diff import Player
+from generate import DECAPSULATING, Generator
 
 PACKETS = 2048
 
@@ -28,19 +24,12 @@ class Packets(Player):
         """Sends a part of the packets to the SID, if the kernel accepts it; returns the counts."""
         made = Generator(self.seed, number).configuration()
         made.cloned = number % 3 == 0
-        self.prepare(made)
-        fd = None
-        if made.program:
-            fd = self.places[PLACES[PROGRAM]] = load_program(self.placed(made.program.instructions()))
-        message = sid(made.target.prefix, self.placed(made.attributes), self.places[PLACES["dum0"]])
         counts = collections.Counter(requests=1)
-        if self.rtnl.add(message)[0] == 0:
-            packets = [packet for packet, _ in made.packets]
-            counts += self.blaster.run(packets, checks(made), self.seed << 32 | number, part, tap=self.tap)
-            check(self.rtnl.delete(message)[0] == 0, "the SID cannot be deleted")
-            counts["SIDs"] = 1
-        if fd is not None:
-            os.close(fd)
+        with self.installed(made) as (errno, _):
+            if not errno:
+                packets = [packet for packet, _ in made.packets]
+                counts += self.blaster.run(packets, checks(made), self.seed << 32 | number, part, tap=self.tap)
+                counts["SIDs"] = 1
         return counts
 
 
