@@ -5,7 +5,8 @@ set -euo pipefail
 # shellcheck source=tools/host/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-paths=("$cache/build" "$cache"/tree-* "$cache/selftests" "$cache/demo" "$cache/patches" "$cache/fuzz" "$logs")
+paths=("$cache/build" "$cache"/tree-* "$cache/selftests" "$cache/demo" "$cache/patches" "$cache/diff" "$cache/fuzz"
+	"$logs")
 if [ "$1" = distclean ]; then
 	paths+=("$root" "$root.tmp" "$cache"/src-* "$cache/lock" "$cache/kvm" "$cache/CACHEDIR.TAG" "$cache/objects")
 fi
