@@ -19,17 +19,12 @@ import pickle
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
+import vm  # first, as it finds the modules of the selftests
+import diff_known
+import generate
 import ktap
-import vm
-
-SELFTESTS = Path(__file__).resolve().parents[1] / "testing/selftests/net/seg6_local"
-sys.path.append(str(SELFTESTS))
-
-import diff_known  # noqa: E402  pylint: disable=wrong-import-position
-import generate  # noqa: E402  pylint: disable=wrong-import-position
-from diff_case import cases  # noqa: E402  pylint: disable=wrong-import-position
+from diff_case import cases
 
 FOLDER = vm.CACHE / "diff"
 SHOWN = 20
@@ -59,7 +54,7 @@ def play(name, impl, timeout):
     log = vm.LOGS / f"diff-{name}.log"
     (FOLDER / name).write_bytes(b"")
     with vm.boot(impl, f"$SEG6_OUTPUT/diff.py /mnt/host/cases /mnt/host/{name}", log, DIR=str(FOLDER),
-                 VM_OUTPUT=str(SELFTESTS), VM_TIMEOUT=str(timeout)) as guest:
+                 VM_OUTPUT=str(vm.SELFTESTS), VM_TIMEOUT=str(timeout)) as guest:
         output = guest.communicate()[0]
     problems = [] if impl == "c" else vm.splats(log)
     if guest.returncode or output.splitlines()[-1:] != ["done"]:

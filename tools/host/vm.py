@@ -2,23 +2,20 @@
 """Runs commands in guests, through vm.sh."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 TOOLS = Path(__file__).resolve().parent
+SELFTESTS = TOOLS.parent / "testing/selftests/net/seg6_local"
+sys.path.append(str(SELFTESTS))
+
+from lib import SPLAT  # noqa: E402  pylint: disable=wrong-import-position
+
 CACHE = Path(os.environ.get("SEG6_CACHE") or
              Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "seg6local")
 LOGS = CACHE / "log"
-
-# What a healthy kernel never prints.
-SPLAT = re.compile(r"BUG:|WARNING:|Oops|Call Trace:|KASAN|UBSAN|kernel BUG at|Kernel panic|general protection fault|"
-                   r"possible .*locking|suspicious RCU usage|rcu: INFO:|inconsistent lock state|unreferenced object|"
-                   r"refcount_t:|hung task|soft lockup|rust_kernel: panicked|panicked at|unregister_netdevice|"
-                   r"new suspected memory leaks")
-
 
 RUNNING = []
 
