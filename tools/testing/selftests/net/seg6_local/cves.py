@@ -130,7 +130,7 @@ def gone_and_back(bare):
 
 def reverse_path(net, behavior, source):
     """What becomes of a packet inside if only packets from where their source is may pass."""
-    command_name = "iptables-legacy" if behavior.number == p.IPV4 else "ip6tables-legacy"
+    command_name = "iptables-nft" if behavior.number == p.IPV4 else "ip6tables-nft"
     filter_rule = ["PREROUTING", "-m", "rpfilter", "--invert", "-j", "DROP"]
     command(command_name, "-t", "raw", "-A", *filter_rule)
     try:
