@@ -5,6 +5,11 @@
 
 kbuild=(make -C /seg6/src O=/seg6/build "LLVM=-$llvm_version" "-j$(nproc)"
 	KBUILD_BUILD_TIMESTAMP=@0 KBUILD_BUILD_USER=seg6local KBUILD_BUILD_HOST=localhost KBUILD_BUILD_VERSION=1)
+image=arch/x86/boot/bzImage
+if [ "$CONFIG" = uml ]; then
+	kbuild+=(ARCH=um)
+	image=linux
+fi
 
 # Runs the kernel's make in $build on the patched tree.
 kmake() {
@@ -14,18 +19,19 @@ kmake() {
 
 # A new build directory starts as a copy of the finished one that is nearest to it.
 fork_build_dir() {
-	local candidate from='' impl
+	local candidate config from='' impl
 	[ ! -d "$build" ] || return 0
-	for impl in rust c rust-builtin; do
-		for candidate in "$(build_dir "$impl" "$CONFIG")" "$(build_dir "$impl" base)"; do
-			[ -n "$from" ] || [ ! -f "$candidate/arch/x86/boot/bzImage" ] || from=$candidate
+	for config in "$CONFIG" "${CONFIG%-rt}" base; do
+		for impl in rust c rust-builtin; do
+			candidate=$(build_dir "$impl" "$config")
+			[ -n "$from" ] || [ ! -f "$candidate/$image" ] || from=$candidate
 		done
 	done
 	rm -rf "$build.tmp"
 	mkdir -p "$cache/build"
 	if [ -n "$from" ]; then
 		cp -a --reflink=auto "$from" "$build.tmp"
-		rm -rf "$build.tmp/arch/x86/boot/bzImage" "$build.tmp/modules"
+		rm -rf "$build.tmp/$image" "$build.tmp/modules"
 	fi
 	mkdir -p "$build.tmp"
 	mv "$build.tmp" "$build"
@@ -34,7 +40,8 @@ fork_build_dir() {
 # The fragments of this kernel, later ones win.
 fragments() {
 	cat "$repo/configs/base.config" "$repo/configs/$IMPL.config"
-	[ "$CONFIG" = base ] || cat "$repo/configs/$CONFIG.config"
+	[ "$CONFIG" = base ] || cat "$repo/configs/debug.config"
+	case $CONFIG in debug-rt | uml) cat "$repo/configs/$CONFIG.config" ;; esac
 }
 
 # Whether .config is the answer to the present fragments and Kconfig files.

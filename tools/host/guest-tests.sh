@@ -7,6 +7,6 @@ shift
 for name; do
 	echo "@@ begin $name"
 	begin=$SECONDS
-	timeout --kill-after=10 "${SEG6_TIMEOUT:-900}" "./$name" </dev/null 2>&1
+	timeout --kill-after=10 "${SEG6_TIMEOUT:-$((900 * SEG6_SLOWNESS))}" "./$name" </dev/null 2>&1
 	echo "@@ end $name $? $((SECONDS - begin))"
 done

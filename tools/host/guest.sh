@@ -18,4 +18,5 @@ mkdir -p /run/netns
 ip link set lo up
 export HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin
 cd /mnt/host
+echo 'seg6: the guest is up' >/dev/kmsg
 exec bash "$1"

@@ -7,7 +7,9 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 check_choice IMPL rust c rust-builtin
-check_choice CONFIG base debug
+check_choice CONFIG base debug debug-rt uml
+[ "$IMPL $CONFIG" != "rust uml" ] ||
+	die "User Mode Linux can not load modules in Rust (R_X86_64_GOTPCREL): use IMPL=rust-builtin or c"
 "$tools/cache.sh"
 "$tools/host-packages.sh"
 "$tools/root.sh"
@@ -26,7 +28,7 @@ module)
 	expected=0
 	[ -f "$build/vmlinux" ] || expected=$(cat "$cache/objects" 2>/dev/null || echo 1900)
 	log=$(basename "$build").log
-	step "kernel IMPL=$IMPL CONFIG=$CONFIG" "$log" "$expected" kmake bzImage modules
+	step "kernel IMPL=$IMPL CONFIG=$CONFIG" "$log" "$expected" kmake "$(basename "$image")" modules
 	[ "$expected" = 0 ] || objects "$logs/$log" >"$cache/objects"
 	;;
 esac

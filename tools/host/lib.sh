@@ -7,7 +7,11 @@ repo=$(cd "$tools/../.." && pwd)
 # shellcheck source=tools/host/versions.sh
 . "$tools/versions.sh"
 
-: "${IMPL:=rust}" "${CONFIG:=base}"
+: "${CONFIG:=base}"
+case $CONFIG in
+uml) : "${IMPL:=rust-builtin}" ;;
+*) : "${IMPL:=rust}" ;;
+esac
 cache=${SEG6_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/seg6local}
 root=$cache/root                          # toolchain root, also the guest's root file system
 logs=$cache/log

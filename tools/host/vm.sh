@@ -1,17 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Boots a built kernel in QEMU, with the toolchain root as its root file system, and runs a command in it.
-# The only place that knows QEMU's command line. Input, all from the environment:
+# Boots a built kernel in QEMU, or as User Mode Linux (CONFIG=uml), with the toolchain root as its root file
+# system, and runs a command in it. The only place that knows their command lines. Input, from the environment:
 #
 #   IMPL, CONFIG   which kernel; the selftests of its source are in the guest at /seg6/selftests
 #   CMD            bash commands that run as root in the guest; empty: an interactive shell
 #   DIR            directory that is writable in the guest at /mnt/host (default: the repository)
 #   VM_OUTPUT      directory that the command finds under the name in $SEG6_OUTPUT
-#   VM_CPUS, VM_MEMORY, VM_APPEND   size of the guest, additional kernel parameters
+#   VM_CPUS, VM_MEMORY, VM_APPEND   size of the guest, additional kernel parameters (User Mode Linux has one CPU)
 #   VM_TIMEOUT     seconds after which a guest that runs CMD is ended (default: 1800)
 #   VM_BOOTTIME    seconds after which a guest that has not begun with CMD is started again (default: 240)
+#                  (both are multiplied by 6 unless CONFIG is base: the checkers take their time)
 #   VM_CONSOLE     file that gets the kernel's console output
-#   VM_ACCEL       kvm or tcg (default: what works)
+#   VM_ACCEL       kvm or tcg (default: what works), for QEMU
 #
 # Prints what CMD prints. Exit status: that of CMD, 124 after a timeout, 125 if the guest ended without
 # one (a panic, for example: see the console file).
@@ -19,9 +20,11 @@ set -euo pipefail
 # shellcheck source=tools/host/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-image=$build/arch/x86/boot/bzImage
-: "${VM_CONSOLE:=$logs/console-$(basename "$build").log}" "${VM_CPUS:=2}" "${VM_MEMORY:=1G}" "${VM_TIMEOUT:=1800}"
-: "${VM_BOOTTIME:=240}"
+image=$build/$image
+slowness=6 memory=3G
+[ "$CONFIG" != base ] || slowness=1 memory=1G
+: "${VM_CONSOLE:=$logs/console-$(basename "$build").log}" "${VM_CPUS:=2}" "${VM_MEMORY:=$memory}"
+timeout=$((${VM_TIMEOUT:-1800} * slowness)) boot_time=$((${VM_BOOTTIME:-240} * slowness))
 
 [ -f "$image" ] || die "there is no $image: run 'make kernel IMPL=$IMPL CONFIG=$CONFIG'"
 [ -d "${DIR:=$repo}" ] || die "DIR=$DIR is not a directory"
@@ -45,35 +48,53 @@ find_accelerator() {
 	fi
 	sed -n "s/^$boot_id //p" "$verdict"
 }
-: "${VM_ACCEL:=$(find_accelerator)}"
-
-binds=(--dir /seg6/build --ro-bind "$image" /seg6/build/bzImage
+kernel=/seg6/build/$(basename "$image")
+binds=(--dir /seg6/build --ro-bind "$image" "$kernel"
 	--ro-bind "$build/modules/lib/modules" /usr/lib/modules
-	--ro-bind "$tools/guest.sh" /seg6/guest.sh --ro-bind "$work" /seg6/work
-	--bind "$(realpath "$DIR")" /seg6/host
+	--ro-bind "$tools/guest.sh" /seg6/guest.sh --ro-bind "$tools/uml-init.sh" /seg6/uml-init.sh
+	--bind "$work" /seg6/work --bind "$(realpath "$DIR")" /seg6/host
 	--ro-bind "$pristine/tools/testing/selftests" /seg6/selftests
 	--chdir /tmp)
-# A guest on a busy host may fail the kernel's test of its timer.
-args=(--run /seg6/build/bzImage --disable-microvm --force-9p --user root --cwd / --rwdir=/mnt/host=/seg6/host
-	--cpus "$VM_CPUS" --memory "$VM_MEMORY"
-	--append "root=/dev/root log_buf_len=8M no_timer_check ${VM_APPEND:-}")
 [ -z "${VM_OUTPUT:-}" ] || binds+=(--ro-bind "$VM_OUTPUT" /seg6/output)
-case $VM_ACCEL in
-kvm) binds+=(--dev-bind /dev/kvm /dev/kvm) ;;
-*) args+=(--disable-kvm) ;;
-esac
+
+# $machine is the command line of the guest. The kernel's console is standard error, the command's output standard
+# output. A guest on a busy host may fail the kernel's test of its timer.
+qemu() {
+	: "${VM_ACCEL:=$(find_accelerator)}"
+	machine=(vng --run "$kernel" --disable-microvm --force-9p --user root --cwd / --rwdir=/mnt/host=/seg6/host
+		--cpus "$VM_CPUS" --memory "$VM_MEMORY"
+		--append "root=/dev/root log_buf_len=8M no_timer_check ${VM_APPEND:-}")
+	case $VM_ACCEL in
+	kvm) binds+=(--dev-bind /dev/kvm /dev/kvm) ;;
+	*) machine+=(--disable-kvm) ;;
+	esac
+	[ -z "${CMD:-}" ] || machine+=(--verbose --exec 'bash /seg6/guest.sh /seg6/work/cmd 2>&1')
+}
+
+# It has one CPU, as it has to trace the processes in the guest: the alternative, seccomp, does not work on all hosts.
+# Its own exit status says nothing; the guest leaves that of the command in a file.
+uml() {
+	local lines=(con0=null,fd:2 ssl0=null,fd:1)
+	[ -n "${CMD:-}" ] || lines=(con0=null,null ssl0=fd:0,fd:1)
+	# shellcheck disable=SC2206 # parameters are words
+	machine=(sh -c '"$@"; exit "$(cat /seg6/work/status || echo 255)"' uml
+		"$kernel" "mem=$VM_MEMORY" rootfstype=hostfs rootflags=/ rw
+		init=/seg6/uml-init.sh con=null ssl=null "${lines[@]}" ${VM_APPEND:-})
+}
+
+printf '%s\n' "export SEG6_IMPL=$IMPL SEG6_OUTPUT=/seg6/output SEG6_SLOWNESS=$slowness" "${CMD:-bash}" >"$work/cmd"
+if [ "$CONFIG" = uml ]; then uml; else qemu; fi
 
 if [ -z "${CMD:-}" ]; then
-	sandbox vng "${args[@]}"
+	sandbox "${machine[@]}"
 	exit
 fi
 
-# Starts the guest as $guest. The kernel's console is vng's standard error, so the command's joins its
-# standard output. That is a pipe, because QEMU opens its output again by name and would truncate a file.
+# Starts the guest as $guest. Its standard output is a pipe, because QEMU opens it again by name and would truncate
+# a file.
 start() {
 	: >"$VM_CONSOLE"
-	exec_sandbox timeout --foreground --kill-after=5 "$VM_TIMEOUT" \
-		vng --verbose "${args[@]}" --exec 'bash /seg6/guest.sh /seg6/work/cmd 2>&1' \
+	exec_sandbox timeout --foreground --kill-after=5 "$timeout" "${machine[@]}" \
 		</dev/null >"$work/out" 2>>"$VM_CONSOLE" &
 	guest=$!
 	cat "$work/out" &
@@ -82,20 +103,19 @@ start() {
 # Whether the guest has begun with the command, or ended, in time. On a busy host a boot may hang.
 has_booted() {
 	local i
-	for ((i = 0; i < VM_BOOTTIME; i++)); do
-		! grep -qs 'virtme-init: starting script' "$VM_CONSOLE" || return 0
+	for ((i = 0; i < boot_time; i++)); do
+		! grep -qs 'seg6: the guest is up' "$VM_CONSOLE" || return 0
 		kill -0 "$guest" 2>/dev/null || return 0
 		sleep 1
 	done
 	return 1
 }
 
-printf '%s\n' "export SEG6_IMPL=$IMPL SEG6_OUTPUT=/seg6/output" "$CMD" >"$work/cmd"
 mkfifo "$work/out"
 trap 'kill "$guest" 2>/dev/null || true; rm -rf "$work"' EXIT
 start
 if ! has_booted; then
-	echo "note: the guest did not boot in $VM_BOOTTIME s and is started again" >&2
+	echo "note: the guest did not boot in $boot_time s and is started again" >&2
 	kill "$guest"
 	wait || true
 	start
@@ -104,7 +124,7 @@ status=0
 wait "$guest" || status=$?
 wait
 case $status in
-124 | 137) die "the guest was ended after $VM_TIMEOUT seconds; console: $VM_CONSOLE" ;;
+124 | 137) die "the guest was ended after $timeout seconds; console: $VM_CONSOLE" ;;
 255) echo "error: the guest ended without a status (panic?); console: $VM_CONSOLE" >&2; exit 125 ;;
 esac
 exit "$status"
