@@ -20,9 +20,11 @@ make module                   build only seg6_local.ko, of a kernel that was bui
 make diff [SEED=n] [COUNT=n]  send the same random packets through random SIDs on C and on Rust, and compare;
                               CASE=n shows one case in full
 make fuzz [KIND=k] [SEED=n]   broken packets, hostile programs and netlink messages; KIND is packets, programs
-          [COUNT=n]           or netlink; with REPRO=file do again what has failed
+          [COUNT=n]           or netlink; GUIDED=1 lets coverage guide it (CONFIG=uml); with REPRO=file do again
+                              what has failed
 make fuzz-host [REPRO=file]   fuzz the parsers without a kernel, SEED=n COUNT=n; or replay one case
-make faults [SECONDS=600]     let SIDs and what they use come and go under traffic
+make faults [SECONDS=600]     let SIDs and what they use come and go under traffic; with another CONFIG than base
+                              allocations of memory fail meanwhile
 make kunit                    run the KUnit suites and the Rust doctests
 make lint                     rustfmt, clippy, W=1, checkpatch, shellcheck; counts unsafe blocks
 make doc                      rustdoc of the abstractions and of the module
@@ -30,7 +32,8 @@ make patches                  export the work as a series for git am
 make clean                    remove what was built; make distclean also the toolchain and the source
 
 IMPL=rust|rust-builtin|c      which implementation: Rust module, Rust in the image, mainline's C
-CONFIG=base|debug             debug: with KASAN, UBSAN, lockdep, kmemleak
+CONFIG=base|debug|debug-rt    debug: with KASAN, UBSAN, lockdep, kmemleak; debug-rt: and with PREEMPT_RT;
+       |uml                   uml: User Mode Linux with KASAN and UBSAN, for fuzzing
 KERNEL_SERIES=7.3|7.2         which kernel; KERNEL_SRC=path takes your own tree instead
 SEG6_CACHE=path               where all this is kept (default: ~/.cache/seg6local)
 endef

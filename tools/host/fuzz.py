@@ -10,6 +10,7 @@ Input, from the environment:
   REPRO         a reproducer: only what it names is done again
   IMPL, CONFIG  which kernel (default: rust, base)
   SEG6_JOBS     how many guests share the work (default: 1)
+  GUIDED        if set, coverage guides the choice of packets and scripts: for CONFIG=uml
 
 The kernel and the tests' programs are built already. It ends with the first packet that no router may send, bug in the
 kernel's log, or dead guest: this is saved as a reproducer. The exit status is 1 then.
@@ -23,7 +24,7 @@ import shlex
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import selftests
@@ -34,24 +35,33 @@ GUEST_FUZZ = f"/mnt/host/{selftests.DIRECTORY}/fuzz.py"
 KINDS = {"packets": (2048, 100000), "programs": (268, 3000), "netlink": (512, 2000)}
 BATCHES = {"packets": 32, "programs": 3}
 BATCH = re.compile(r"of the batch from (\d+)$", re.MULTILINE)
+GUIDED = "guided"
 DAY = 86400
 PROGRESS_SECONDS = 20
 
 
 @dataclass
 class Work:
-    """Rounds of one kind; `part` are the packets of a round to send, first and count, or None for all."""
+    """Rounds of one kind; `part` are the packets of a round to send, "first,count", "guided", or None for all."""
 
     kind: str
     seed: int
     first: int
     count: int
-    part: tuple | None = None
+    part: str | None = None
 
     def command(self):
         """The command that does it in the guest."""
-        part = [",".join(map(str, self.part))] if self.part else []
+        part = [self.part] if self.part else []
         return shlex.join([GUEST_FUZZ, self.kind, str(self.seed), str(self.first), str(self.count), *part])
+
+    def again(self, number, problem):
+        """The work that does again what went wrong in a round: that of a guided one depends on all before."""
+        if self.part == GUIDED:
+            return replace(self, count=number + 1 - self.first)
+        found = BATCH.search(problem)
+        part = f"{found[1]},{BATCHES[self.kind]}" if found else self.part
+        return replace(self, first=number, count=1, part=part)
 
     def split(self, jobs):
         """The same rounds for several guests."""
@@ -74,7 +84,7 @@ class Run:
         """Runs the guest to its end."""
         rest = []
         with vm.boot(self.impl, self.work.command(), self.log, VM_OUTPUT=str(vm.CACHE / "selftests"),
-                     VM_TIMEOUT=str(DAY)) as guest:
+                     VM_TIMEOUT=str(DAY), VM_CPUS="1") as guest:
             for line in guest.stdout:
                 words = line.split(None, 3)
                 if words[:2] == ["@", "begin"]:
@@ -103,10 +113,8 @@ class Run:
 
     def reproducer(self):
         """Saves what failed; returns how to do it again."""
-        found = BATCH.search(self.problem)
-        part = (int(found[1]), BATCHES[self.work.kind]) if found else self.work.part
         path = vm.LOGS / f"fuzz-{self.work.kind}-{self.work.seed}-{self.round}.json"
-        work = Work(self.work.kind, self.work.seed, self.round, 1, part)
+        work = self.work.again(self.round, self.problem)
         path.write_text(json.dumps({"work": asdict(work), "problem": self.problem}, indent=1))
         return f"make fuzz IMPL={self.impl} CONFIG={self.config} REPRO={path}"
 
@@ -122,7 +130,8 @@ def works():
     made = []
     for kind in kinds:
         size, count = KINDS[kind]
-        made.append(Work(kind, seed, 0, -(-int(os.environ.get("COUNT") or count) // size)))
+        part = GUIDED if os.environ.get("GUIDED") and kind != "netlink" else None
+        made.append(Work(kind, seed, 0, -(-int(os.environ.get("COUNT") or count) // size), part))
     return made
 
 

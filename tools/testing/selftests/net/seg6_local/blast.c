@@ -3,7 +3,7 @@
  * Sends random packets to a SID and checks what comes out. See blaster.py, which runs it.
  *
  *   blast -t TX -v VNET -r RX [-d TAP] -s SEED [-f FIRST] -n COUNT -c CHECKS [-b BATCH]
- *         [-m MAP [-l PROGRAM]]
+ *         [-m MAP [-l PROGRAM]] [-k TUN -g FILE]
  *
  * All sockets are inherited packet sockets: TX and VNET send to the router, VNET with a virtio_net
  * header, RX receives all that it sends, TAP also gets what it receives, so that the router's
@@ -12,8 +12,10 @@
  *
  * Packet number N of a seed is the same in every run, so that -f and -n repeat a part of it. With
  * -m, each batch has its own script in the map. PROGRAM is the one that reads it if that is of type
- * LWT_IN, which the kernel can also run without a route.
- * The last line of the output is "sent N received N refused N tested N invalid N".
+ * LWT_IN, which the kernel can also run without a route. With -k, packets are written to a TAP
+ * device of the router, and coverage guides the choices: see blast_guide.c. They depend then on
+ * what is in FILE, which is kept from one run to the next.
+ * The last line of the output is "sent N received N refused N tested N invalid N edges N kept N".
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -44,14 +46,14 @@ struct input {
 };
 
 static struct {
-	int tx, vnet, rx, tap, map, program;
+	int tx, vnet, rx, tap, map, program, tun, kept;
 	__u64 seed, first, count;
 	enum checks checks;
 	int batch;
-} option = { .tap = -1, .map = -1, .program = -1, .batch = 32 };
+} option = { .tap = -1, .map = -1, .program = -1, .tun = -1, .batch = 32 };
 
 static struct {
-	__u64 sent, received, refused, tested, invalid;
+	__u64 sent, received, refused, tested, invalid, edges, kept;
 } total;
 
 static struct seeds seeds;
@@ -173,10 +175,11 @@ static void make_input(__u64 number, struct input *input)
 
 	input->packet.len = from->len;
 	memcpy(input->packet.data, from->data, from->len);
+	guide_packet(&rng, &input->packet);
 	memcpy(input->ethernet, marker, ETH_LEN);
 	input->has_vnet = false;
 	memset(&input->vnet, 0, sizeof(input->vnet));
-	if (option.map < 0 || rng_chance(&rng, 30))
+	if (option.map < 0 || is_guided() || rng_chance(&rng, 30))
 		mutate(&rng, &seeds, &input->packet);
 	if (rng_chance(&rng, 8))
 		add_vnet(&rng, input);
@@ -210,6 +213,31 @@ static void send_inputs(int count, bool vnet)
 		} else {
 			total.sent += sent;
 		}
+	}
+}
+
+/* Sends inputs one by one; keeps those that take new ways through the kernel, and the script. */
+static void send_guided(struct rng *rng, int count, const struct script *script)
+{
+	for (int i = 0; i < count; i++) {
+		struct input *input = &inputs[i];
+		struct iovec parts[] = {
+			{ &input->vnet, sizeof(input->vnet) },
+			{ input->ethernet, ETH_LEN },
+			{ input->packet.data, input->packet.len },
+		};
+		ssize_t sent;
+		int edges = guide_send(parts, 3, &sent);
+
+		total.sent += sent >= 0;
+		total.refused += sent < 0;
+		if (!edges)
+			continue;
+		total.edges += edges;
+		total.kept++;
+		guide_keep_packet(rng, &input->packet);
+		if (script)
+			guide_keep_script(rng, script);
 	}
 }
 
@@ -316,14 +344,13 @@ static void test_inputs(int count)
 /* A batch is made as a whole, as its script is for the first packet. */
 static void run_batch(__u64 first, int count)
 {
+	struct rng rng = rng_new(~option.seed, first);
 	enum checks checks = option.checks;
 	static struct script script;
 
 	for (int i = 0; i < count; i++)
 		make_input(first + i, &inputs[i]);
 	if (option.map >= 0) {
-		struct rng rng = rng_new(~option.seed, first);
-
 		if (make_script(&rng, &seeds, &inputs[0].packet, option.program >= 0, &script))
 			checks = CHECK_IP;
 		if (load_script(option.map, &script))
@@ -331,8 +358,12 @@ static void run_batch(__u64 first, int count)
 		if (option.program >= 0 && rng_chance(&rng, 20))
 			test_inputs(count);
 	}
-	send_inputs(count, false);
-	send_inputs(count, true);
+	if (is_guided()) {
+		send_guided(&rng, count, option.map >= 0 ? &script : NULL);
+	} else {
+		send_inputs(count, false);
+		send_inputs(count, true);
+	}
 	memcpy(marker + marker_len - sizeof(first), &first, sizeof(first));
 	if (send(option.tx, marker, marker_len, 0) < 0)
 		fail("sending the marker");
@@ -376,6 +407,12 @@ static void set_option(int letter, __u64 value)
 	case 'l':
 		option.program = value;
 		break;
+	case 'k':
+		option.tun = value;
+		break;
+	case 'g':
+		option.kept = value;
+		break;
 	default:
 		exit(2);
 	}
@@ -385,14 +422,17 @@ int main(int argc, char **argv)
 {
 	int letter;
 
-	while ((letter = getopt(argc, argv, "t:v:r:d:s:f:n:c:b:m:l:")) != -1)
+	while ((letter = getopt(argc, argv, "t:v:r:d:s:f:n:c:b:m:l:k:g:")) != -1)
 		set_option(letter, optarg ? strtoull(optarg, NULL, 0) : 0);
 	if (option.batch < 1 || option.batch > MAX_BATCH)
 		exit(2);
 	read_seeds();
+	if (option.tun >= 0 && !guide_start(option.tun, option.kept))
+		fail("coverage");
 	for (__u64 at = option.first, end = at + option.count; at < end; at += option.batch)
 		run_batch(at, end - at < (__u64)option.batch ? end - at : option.batch);
-	printf("sent %llu received %llu refused %llu tested %llu invalid %llu\n", total.sent,
-	       total.received, total.refused, total.tested, total.invalid);
+	printf("sent %llu received %llu refused %llu tested %llu invalid %llu edges %llu kept %llu\n",
+	       total.sent, total.received, total.refused, total.tested, total.invalid, total.edges,
+	       total.kept);
 	return 0;
 }

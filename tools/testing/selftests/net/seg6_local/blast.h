@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define ETH_LEN		14
 #define IP6_LEN		40
@@ -81,6 +82,15 @@ const char *find_fault(enum checks checks, const struct packet *in, bool is_plai
 		       const __u8 *frame, size_t len);
 
 struct script;
+struct iovec;
+bool guide_start(int tap, int file);
+bool is_guided(void);
+int guide_send(const struct iovec *parts, int count, ssize_t *sent);
+void guide_keep_packet(struct rng *rng, const struct packet *packet);
+void guide_keep_script(struct rng *rng, const struct script *script);
+void guide_packet(struct rng *rng, struct packet *packet);
+bool guide_script(struct rng *rng, struct script *script);
+
 bool make_script(struct rng *rng, const struct seeds *seeds, const struct packet *packet,
 		 bool is_lwt_in, struct script *script);
 int load_script(int map, struct script *script);

@@ -177,42 +177,110 @@ static void follow(struct rng *rng, const struct op *op, struct places *places)
 		*places = (struct places){ IP6_LEN, IP6_LEN + 40, IP6_LEN + 40, places->len };
 }
 
-/* Sets the calls for packets like this one; returns whether a call may decapsulate them. */
-bool make_script(struct rng *rng, const struct seeds *seeds, const struct packet *packet,
-		 bool is_lwt_in, struct script *script)
+/* Sets call `index`, with its data at data[at]. */
+static void make_op(struct rng *rng, const struct seeds *seeds, struct places *places,
+		    bool is_lwt_in, struct script *script, int index)
 {
-	static const __u8 counts[] = { 1, 1, 2, 2, 3, 4, 6, 10, MAX_OPS };
+	size_t at = 64 * index % MAX_LEN;
+	struct op *op = &script->ops[index];
+	__u8 *data = script->data + at;
+	__u32 kind = rng_below(rng, 10);
+
+	op->data = at;
+	if (is_lwt_in)
+		make_push_encap(rng, seeds, op, data);
+	else if (kind < 3)
+		make_store_bytes(rng, places, op, data);
+	else if (kind < 7)
+		make_adjust_srh(rng, places, op);
+	else
+		make_action(rng, seeds, op, data);
+	follow(rng, op, places);
+}
+
+static void make_verdict(struct rng *rng, struct script *script, int run)
+{
 	static const __u32 verdicts[] = {
 		BPF_OK, BPF_OK, BPF_OK, BPF_OK, BPF_OK, BPF_REDIRECT, BPF_REDIRECT, BPF_REDIRECT,
 		BPF_LWT_REROUTE, BPF_DROP, 1, 0xffffffff,
 	};
-	struct places places = find_places(packet);
+
+	script->verdict[run] = rng_pick(rng, verdicts);
+}
+
+static int count_ops(const struct script *script)
+{
+	int count = 0;
+
+	while (count < MAX_OPS && script->ops[count].call != CALL_NONE)
+		count++;
+	return count;
+}
+
+/* Makes some changes of a script that was kept, or none. */
+static void vary_script(struct rng *rng, const struct seeds *seeds, struct places *places,
+			bool is_lwt_in, struct script *script)
+{
+	for (int i = rng_below(rng, 4); i; i--) {
+		int count = count_ops(script), index = rng_below(rng, count + 1);
+		struct op *op = &script->ops[index];
+		struct op *end = &script->ops[MAX_OPS - 1];
+
+		switch (rng_below(rng, 6)) {
+		case 0:		/* one call more, behind */
+		case 1:		/* another call */
+			if (index < MAX_OPS)
+				make_op(rng, seeds, places, is_lwt_in, script, index);
+			break;
+		case 2:		/* without a call */
+			if (index < count) {
+				memmove(op, op + 1, (end - op) * sizeof(*op));
+				memset(end, 0, sizeof(*end));
+			}
+			break;
+		case 3:
+			if (index < count)
+				op->a += rng_below(rng, 17) - 8;
+			break;
+		case 4:
+			if (index < count)
+				script->data[(op->data + rng_below(rng, 48)) % MAX_LEN] = rng_next(rng);
+			break;
+		default:
+			make_verdict(rng, script, rng_below(rng, MAX_RUNS));
+		}
+	}
+}
+
+/* Sets the calls for packets like this one. */
+static void compose_script(struct rng *rng, const struct seeds *seeds, struct places *places,
+			   bool is_lwt_in, struct script *script)
+{
+	static const __u8 counts[] = { 1, 1, 2, 2, 3, 4, 6, 10, MAX_OPS };
 	int count = rng_pick(rng, counts);
-	bool decapsulates = false;
-	size_t at = 0;
 
 	memset(script, 0, sizeof(*script));
 	script->ops_of_run = EVERY_RUN;
 	for (int i = 0; i < MAX_RUNS; i++)
-		script->verdict[i] = rng_pick(rng, verdicts);
-	for (int i = 0; i < count; i++) {
-		struct op *op = &script->ops[i];
-		__u8 *data = script->data + at;
-		__u32 kind = rng_below(rng, 10);
+		make_verdict(rng, script, i);
+	for (int i = 0; i < count; i++)
+		make_op(rng, seeds, places, is_lwt_in, script, i);
+}
 
-		op->data = at;
-		if (is_lwt_in)
-			make_push_encap(rng, seeds, op, data);
-		else if (kind < 3)
-			make_store_bytes(rng, &places, op, data);
-		else if (kind < 7)
-			make_adjust_srh(rng, &places, op);
-		else
-			make_action(rng, seeds, op, data);
-		follow(rng, op, &places);
-		decapsulates |= op->call == CALL_ACTION && op->a == SEG6_LOCAL_ACTION_END_DT6;
-		at = (at + 64) % MAX_LEN;
-	}
+/* Makes a script for packets like this one; returns whether a call may decapsulate them. */
+bool make_script(struct rng *rng, const struct seeds *seeds, const struct packet *packet,
+		 bool is_lwt_in, struct script *script)
+{
+	struct places places = find_places(packet);
+	bool decapsulates = false;
+
+	if (guide_script(rng, script))
+		vary_script(rng, seeds, &places, is_lwt_in, script);
+	else
+		compose_script(rng, seeds, &places, is_lwt_in, script);
+	for (int i = 0; i < count_ops(script); i++)
+		decapsulates |= script->ops[i].call == CALL_ACTION &&
+				script->ops[i].a == SEG6_LOCAL_ACTION_END_DT6;
 	return decapsulates;
 }
 

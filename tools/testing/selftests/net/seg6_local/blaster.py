@@ -2,6 +2,8 @@
 """Runs blast (blast.c), which sends random packets to a SID and checks what comes out."""
 
 import collections
+import fcntl
+import os
 import re
 import socket
 import struct
@@ -13,12 +15,13 @@ from diff import discard
 from diff_net import SOURCE_MAC
 from generate_packet import ANYWHERE6, ROUTED6
 from lib import Failed, check
-from topology import IPV6, MARKER_DST, ROUTER_MAC, command, set_tunnel_source
+from topology import IPV6, MARKER_DST, MTU, ROUTER_MAC, command, ip_batch, set_tunnel_source
 
 PUSHED_SRC = "fdff:7::1"
 FRAME, IP, PATH = range(3)
 SEGMENTING = ("alt0", "ve0")
 BUFFER = 1 << 26
+TUNSETIFF, IFF_TAP_RAW = 0x400454CA, 0x0002 | 0x1000 | 0x4000  # IFF_TAP, IFF_NO_PI, IFF_VNET_HDR
 COUNT = re.compile(r"(\w+) (\d+)")
 
 
@@ -37,7 +40,15 @@ class Blaster:
         net.rx.setsockopt(socket.SOL_SOCKET, 33, BUFFER)  # SO_RCVBUFFORCE
         self.sockets = [net.tx.fileno(), net.tx_paged.fileno(), net.rx.fileno()]
         marker = ROUTER_MAC + SOURCE_MAC + IPV6 + p.ip6(p.NONE, MARKER_DST, bytes(8))
+        self.guidance = ()
         self.records = [marker, *map(p.addr, ROUTED6 * 4 + ANYWHERE6)]
+
+    def guide(self):
+        """Lets the coverage of the kernel guide the choices from now on."""
+        tun = os.open("/dev/net/tun", os.O_RDWR)
+        fcntl.ioctl(tun, TUNSETIFF, struct.pack("16sH22x", b"tun0", IFF_TAP_RAW))
+        ip_batch(f"link set tun0 address {ROUTER_MAC.hex(':')} mtu {MTU} up\n")
+        self.guidance = ("-k", tun), ("-g", os.memfd_create("kept"))
 
     def run(self, packets, checks, seed, part, *options, tap=None):
         """Sends packets of the range `part` that are made from `packets`; returns what blast has counted."""
@@ -45,7 +56,9 @@ class Blaster:
         fds = [*self.sockets, *([tap.fileno()] if tap else [])]
         arguments = [f"-{letter}{fd}" for letter, fd in zip("tvrd", fds)]
         arguments += [f"-c{checks}", f"-s{seed}", f"-f{part[0]}", f"-n{part[1]}", *options]
+        arguments += [f"{option}{fd}" for option, fd in self.guidance]
         fds += [int(option[2:]) for option in options if option[:2] in ("-m", "-l")]
+        fds += [fd for _, fd in self.guidance]
         records = b"".join(struct.pack("=I", len(record)) + record for record in [*self.records, *packets])
         done = subprocess.run([ebpf.object_path("blast"), *arguments], input=records, stdout=subprocess.PIPE,
                               pass_fds=fds, check=False)

@@ -4,7 +4,8 @@
 
 Without arguments this is a test of half a minute. `fuzz.py KIND SEED FIRST COUNT [PART]` goes on for longer: KIND is
 packets, programs or netlink; FIRST and COUNT choose numbers, of which each is a round that depends on no other; PART,
-"first,count", chooses some of the packets of a round. It prints a line before and after each round for the host, which
+"first,count", chooses some of the packets of a round. If PART is "guided", packets and scripts that show new coverage
+(CONFIG_KCOV) are the start of others, so that a round depends on those before. It prints a line before and after each round for the host, which
 sees then what the kernel did last. It ends with the first round that fails: packets come out that no router may send,
 the kernel does not forward any more, its log tells of a bug, or something cannot be removed.
 """
@@ -22,25 +23,28 @@ from fuzz_programs import Programs
 
 KINDS = {"packets": Packets, "programs": Programs, "netlink": Netlink}
 SEED = 1
+GUIDED = "guided"
 ROUNDS = {"packets": 30, "programs": 8, "netlink": 4}
 
 
-def rounds(kind, seed, numbers, **part):
+def rounds(kind, seed, numbers, part=None):
     """Runs rounds; yields the number and the counts of each."""
     log = lib.KernelLog()
     fuzzer = KINDS[kind](seed)
+    if part == GUIDED:
+        fuzzer.blaster.guide()
+    arguments = [tuple(map(int, part.split(",")))] if part not in (None, GUIDED) else []
     for number in numbers:
         print(f"@ begin {number}", flush=True)
-        counts = fuzzer.run(number, **part)
+        counts = fuzzer.run(number, *arguments)
         lib.equal([line for line in log.read() if lib.SPLAT.search(line)], [], "the kernel log")
         yield number, counts
 
 
 def main(kind, seed, first, count, part=None):
     """Runs rounds for the host."""
-    part = {"part": tuple(map(int, part.split(",")))} if part else {}
     try:
-        for number, counts in rounds(kind, int(seed), range(int(first), int(first) + int(count)), **part):
+        for number, counts in rounds(kind, int(seed), range(int(first), int(first) + int(count)), part):
             print(f"@ end {number} {json.dumps(counts)}", flush=True)
     except lib.Failed as failure:
         print(f"@ failed\n{failure}", flush=True)
