@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs the selftest faults.py for SEG6_SECONDS in the kernel that IMPL and CONFIG name; prints what it has counted."""
+"""Runs the selftest faults.py for SEG6_SECONDS in the kernel that IMPL and CONFIG name; prints what it has counted.
+
+With a CONFIG other than base it is faults_memory.py, where allocations of memory fail meanwhile.
+"""
 
 import os
 
@@ -8,7 +11,7 @@ import selftests
 import vm
 
 IMPL = os.environ.get("IMPL", "rust")
-PROGRAM = "faults.py"
+PROGRAM = "faults.py" if selftests.CONFIG == "base" else "faults_memory.py"
 SECONDS = int(os.environ["SEG6_SECONDS"])
 SPARE = 1200  # for all but the storm itself
 

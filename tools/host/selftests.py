@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs the kselftests of tools/testing/selftests/net/seg6_local in guests."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 import ktap
 import vm
 
+CONFIG = os.environ.get("CONFIG") or "base"
 DIRECTORY = "tools/testing/selftests/net/seg6_local"
 REPO = vm.TOOLS.parents[1]
 MARK = re.compile(r"@@ (?:begin (?P<begin>\S+)|end (?P<end>\S+) (?P<status>\d+) (?P<seconds>\d+))$")
@@ -27,10 +29,12 @@ class Test:
 
 
 def find(name=None):
-    """The tests that the Makefile lists, or those of that name (with or without its suffix)."""
+    """The tests that the Makefile lists for this CONFIG, or those of that name (with or without its suffix)."""
     command = ["make", "--no-print-directory", "-s", "-C", REPO / DIRECTORY, "list"]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     tests = [Test(*line.split(None, 2)) for line in lines]
+    if not name and CONFIG == "base":
+        return [test for test in tests if test.kind != "debug"]
     return [test for test in tests if name in (None, test.name, test.name.rsplit(".", 1)[0])]
 
 

@@ -9,6 +9,7 @@ OP = struct.Struct("=IIIIIIq")
 HEAD = struct.Struct("=I4II5II")
 MAX_OPS = 16
 EVERY_RUN = 0xFFFFFFFF
+NOT_CALLED = -9999
 STORE_BYTES, ADJUST_SRH, ACTION, PUSH_ENCAP, LOAD_BYTES, SET_MARK, SET_CB, LEN = range(1, 9)
 
 
@@ -45,14 +46,14 @@ class Script:
         """Sets the calls to make in run number `ops_of_run`, or in every run, and what each run returns."""
         ops, data = b"", b""
         for kind, first, second, content in calls:
-            ops += OP.pack(kind, first & 0xFFFFFFFF, second & 0xFFFFFFFF, len(content), len(data), 0, -9999)
+            ops += OP.pack(kind, first & 0xFFFFFFFF, second & 0xFFFFFFFF, len(content), len(data), 0, NOT_CALLED)
             data += content
         verdicts = (tuple(verdicts) + (ebpf.DROP,) * 4)[:4]
         head = HEAD.pack(0, *verdicts, ops_of_run, 0, 0, 0, 0, 0, 0)
         self.map.write(head + ops.ljust(MAX_OPS * OP.size, b"\0") + data)
 
     def results(self, count):
-        """What the first `count` calls returned; -9999 if a call was not made."""
+        """What the first `count` calls returned; NOT_CALLED if a call was not made."""
         value = self.map.read()
         return [OP.unpack_from(value, HEAD.size + i * OP.size)[-1] for i in range(count)]
 
