@@ -266,6 +266,7 @@ def references_freed(net, before):
 
 def memory():
     """Memory of the kernel that a leak would fill, in KiB: slabs and per-CPU memory."""
+    lib.shrink_slabs()
     with open("/proc/meminfo", encoding="ascii") as info:
         sizes = dict(line.split(":") for line in info)
     return [int(sizes[name].split()[0]) for name in ("SUnreclaim", "Percpu")]

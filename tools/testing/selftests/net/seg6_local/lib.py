@@ -65,6 +65,13 @@ def wait_for(condition, what, seconds=10):
         time.sleep(0.02)
 
 
+def shrink_slabs():
+    """Makes the kernel give back what its caches of objects hold, and what KASAN holds of them."""
+    for name in os.listdir("/sys/kernel/slab"):
+        with open(f"/sys/kernel/slab/{name}/shrink", "w", encoding="ascii") as knob:
+            knob.write("1")
+
+
 def symbols():
     """The text of /proc/kallsyms."""
     with open("/proc/kallsyms", encoding="ascii", errors="replace") as kallsyms:
