@@ -58,16 +58,13 @@ binds=(--dir /seg6/build --ro-bind "$image" "$kernel"
 [ -z "${VM_OUTPUT:-}" ] || binds+=(--ro-bind "$VM_OUTPUT" /seg6/output)
 
 # $machine is the command line of the guest. The kernel's console is standard error, the command's output standard
-# output. A guest on a busy host may fail the kernel's test of its timer. Of the rules of udev, virtme-ng needs the one
-# that names its ports; all others would take most of the time of a boot.
+# output. A guest on a busy host may fail the kernel's test of its timer.
 qemu() {
-	local rules=/usr/lib/udev/rules.d
 	: "${VM_ACCEL:=$(find_accelerator)}"
 	machine=(vng --run "$kernel" --disable-microvm --force-9p --user root --cwd / --rwdir=/mnt/host=/seg6/host
 		--cpus "$VM_CPUS" --memory "$VM_MEMORY"
 		--append "root=/dev/root log_buf_len=8M no_timer_check ${VM_APPEND:-}")
-	grep -h '^SUBSYSTEM=="virtio-ports"' "$root$rules"/50-udev-default.rules >"$work/ports.rules"
-	binds+=(--tmpfs "$rules" --ro-bind "$work/ports.rules" "$rules/50-ports.rules")
+	binds+=(--ro-bind "$tools/guest-udev.sh" /usr/bin/udevadm)
 	case $VM_ACCEL in
 	kvm) binds+=(--dev-bind /dev/kvm /dev/kvm) ;;
 	*) machine+=(--disable-kvm) ;;

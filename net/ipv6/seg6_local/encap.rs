@@ -73,20 +73,24 @@ pub(crate) enum Encapsulation {
 
 /// Adds a valid SRH to the packet, and makes the first segment the destination.
 ///
-/// Fails with `EBADMSG` if the packet is not IPv6, and else with the errors of [`ipv6::insert_srh`]
-/// and [`ipv6::push_srh`]; the packet is as before then.
+/// Fails with `EBADMSG` if the packet is not IPv6, with `EINVAL` if the HMAC that the SRH asks for
+/// is not its last TLV, and else with the errors of [`ipv6::insert_srh`] and [`ipv6::push_srh`]; the
+/// packet is as before then.
 pub(crate) fn encapsulate(
     mut skb: Pin<&mut SkBuff>,
     encapsulation: Encapsulation,
-    srh: &[u8],
+    header: &[u8],
 ) -> Result {
     if u32::from(skb.protocol()) != uapi::ETH_P_IPV6 {
         return Err(EBADMSG);
     }
+    if !srh::is_signable(header) {
+        return Err(EINVAL);
+    }
     match encapsulation {
-        Encapsulation::Insert => ipv6::insert_srh(skb.as_mut(), srh)?,
+        Encapsulation::Insert => ipv6::insert_srh(skb.as_mut(), header)?,
         Encapsulation::Push => tunnel::encapsulate(skb.as_mut(), |skb| {
-            ipv6::push_srh(skb, srh, Inner::Ipv6.protocol())
+            ipv6::push_srh(skb, header, Inner::Ipv6.protocol())
         })?,
     }
     skb.set_transport_header(ipv6::HEADER_LEN);

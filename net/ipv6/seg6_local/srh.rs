@@ -35,6 +35,12 @@ pub(crate) const FLAGS: usize = 5;
 
 /// The routing type of an SRH.
 pub(crate) const ROUTING_TYPE: u8 = 4;
+/// The flag of an SRH with an HMAC (`SR6_FLAG1_HMAC`).
+const FLAG_HMAC: u8 = 8;
+/// The type and the length of the TLV with an HMAC (RFC 8754, Section 2.1.2).
+const HMAC_TLV: [u8; 2] = [5, 38];
+/// Octets of the TLV with an HMAC.
+const HMAC_TLV_LEN: usize = 40;
 /// The type of the TLV that is one octet of padding, without a length (RFC 8754, Section 2.1.1.1).
 const PAD1: u8 = 0;
 /// Octets of one segment.
@@ -104,6 +110,21 @@ fn tlvs_are_complete(mut tlvs: &[u8]) -> bool {
             [_type] => return false,
         }
     }
+}
+
+/// Whether the valid SRH `bytes` asks for no HMAC, or has the TLV for it as its last.
+///
+/// `seg6_push_hmac()` writes the HMAC to the end of the header, whatever is there.
+pub(crate) fn is_signable(bytes: &[u8]) -> bool {
+    let (Some(&flags), Some(&last_entry)) = (bytes.get(FLAGS), bytes.get(LAST_ENTRY)) else {
+        return false;
+    };
+    let last = bytes
+        .get(tlvs_offset(last_entry)..)
+        .and_then(|tlvs| tlvs.split_at_checked(tlvs.len().checked_sub(HMAC_TLV_LEN)?));
+
+    flags & FLAG_HMAC == 0
+        || last.is_some_and(|(tlvs, hmac)| hmac.starts_with(&HMAC_TLV) && tlvs_are_complete(tlvs))
 }
 
 /// Returns the offset of the Next Header field that announces the header at `header`, where
@@ -216,6 +237,22 @@ mod tests {
         ));
         assert!(is_valid(&srh::<48>(1, 1, &[PAD1, 6, 5]), Form::Full));
         assert!(!is_valid(&srh::<48>(1, 1, &[PAD1, 6, 6]), Form::Full));
+    }
+
+    #[test]
+    fn only_the_last_tlv_is_signed() {
+        let mut bytes = srh::<72>(0, 0, &[6, 6]);
+
+        assert!(is_signable(&bytes));
+        bytes[FLAGS] = FLAG_HMAC;
+        assert!(!is_signable(&bytes));
+        bytes[32..34].copy_from_slice(&HMAC_TLV);
+        assert!(is_signable(&bytes));
+        // The TLV before ends in what looks like the last one.
+        bytes[25] = 7;
+        assert!(is_valid(&bytes, Form::Full));
+        assert!(!is_signable(&bytes));
+        assert!(!is_signable(&srh::<24>(0, 0, &[])[..4]));
     }
 
     #[test]

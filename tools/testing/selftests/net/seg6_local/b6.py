@@ -171,6 +171,9 @@ def add_hmac(suite, net, policy):
                           ("without TLV", attributes(tlvs=b"")),
                           ("that is not the last TLV", attributes(tlvs=p.hmac_tlv(KEY) + p.pad(8)))):
         suite.add(f"{policy.name} with an HMAC {name}: dropped", partial(net.through, refused, BEFORE), DROPPED)
+    misplaced = attributes(tlvs=p.misplaced_hmac_tlv(KEY))
+    suite.add(f"{policy.name} with an HMAC in the middle of TLVs: dropped",
+              lambda: net.through(misplaced, BEFORE) == DROPPED, True, ("B41", False))
 
 
 def without_source(net, policy):

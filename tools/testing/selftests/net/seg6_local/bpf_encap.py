@@ -66,6 +66,10 @@ def add_push(table, name, action, pushed):
         want = table.outcome(WITH_TLV, [-code, 0], plain(tag=0x203, tlvs=OPAQUE))
         table.suite.add(f"{title}, and the packet is as before", lambda run=run, want=want: run() == want, True,
                         ("B24", False))
+    run = partial(table.run, PLAIN, [call(two, 1, flags=8, tlvs=p.misplaced_hmac_tlv(KEY))], ebpf.OK)
+    want = table.outcome(PLAIN, [INVAL], plain())
+    table.suite.add(f"{name} with an HMAC that is not the last TLV: -EINVAL", lambda run=run: run() == want, True,
+                    ("B41", False))
     add_hmac(table, name, call, pushed)
 
 

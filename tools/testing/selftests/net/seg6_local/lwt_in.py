@@ -81,6 +81,9 @@ def add_pushes(suite, net, script):
             want = [-code], [(OUT, p.hop(PACKET))]
             suite.add(f"{name}, and the packet is as before",
                       lambda calls=calls, want=want: pushed(net, script, calls, ebpf.OK) == want, True, ("B24", False))
+        calls, want = [call(two, 1, flags=8, tlvs=p.misplaced_hmac_tlv(KEY))], ([INVAL], [(OUT, p.hop(PACKET))])
+        suite.add(f"{title} with an HMAC that is not the last TLV: -EINVAL",
+                  lambda calls=calls, want=want: pushed(net, script, calls, ebpf.OK) == want, True, ("B41", False))
     for kind in (3, 4, 255, 0x10000, 0xFFFFFFFF):
         add(f"type {kind:#x}: -EINVAL", [s.push_encap(kind, HEADER)], [INVAL], [(OUT, p.hop(PACKET))])
     add("type IP with an SRH: -EINVAL", [s.push_encap(ENCAP_IP, HEADER)], [INVAL], [(OUT, p.hop(PACKET))])

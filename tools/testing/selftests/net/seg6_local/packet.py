@@ -107,6 +107,11 @@ def hmac_tlv(key, digest=bytes(32)):
     return tlv(5, struct.pack("!HI", 0, key) + digest)
 
 
+def misplaced_hmac_tlv(key):
+    """TLVs whose end looks like an HMAC TLV, but is in the middle of others: an HMAC there breaks them."""
+    return bytes((200, 22)) + bytes(14) + hmac_tlv(key)[:8] + pad(32)
+
+
 def digest(secret, src, segments, key, flags=8):
     """The HMAC-SHA256 of an SRH with these segments in a packet from `src`."""
     signed = addr(src) + struct.pack("!BBI", len(segments) - 1, flags, key) + b"".join(addr(s) for s in segments)
