@@ -18,7 +18,8 @@ SPARE = 1200  # for all but the storm itself
 
 def command(names):
     """The command line for the guest."""
-    return f"export SEG6_SECONDS={SECONDS} SEG6_TIMEOUT={SECONDS + SPARE}; {selftests.guest_command(names)}"
+    timeout = f"$(({SECONDS} + {SPARE} * SEG6_SLOWNESS))"
+    return f"export SEG6_SECONDS={SECONDS} SEG6_TIMEOUT={timeout}; {selftests.guest_command(names)}"
 
 
 def main():
