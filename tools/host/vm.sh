@@ -75,12 +75,12 @@ qemu() {
 # It has one CPU, as it has to trace the processes in the guest: the alternative, seccomp, does not work on all hosts.
 # Its own exit status says nothing; the guest leaves that of the command in a file.
 uml() {
-	local lines=(con0=null,fd:2 ssl0=null,fd:1)
-	[ -n "${CMD:-}" ] || lines=(con0=null,null ssl0=fd:0,fd:1)
-	# shellcheck disable=SC2206 # parameters are words
+	local console=null,fd:2 serial=null,fd:1
+	[ -n "${CMD:-}" ] || console=null,null serial=fd:0,fd:1
+	# shellcheck disable=SC2016,SC2206 # expanded in the sandbox; parameters are words
 	machine=(sh -c '"$@"; exit "$(cat /seg6/work/status || echo 255)"' uml
 		"$kernel" "mem=$VM_MEMORY" rootfstype=hostfs rootflags=/ rw
-		init=/seg6/uml-init.sh con=null ssl=null "${lines[@]}" ${VM_APPEND:-})
+		init=/seg6/uml-init.sh con=null "con0=$console" ssl=null "ssl0=$serial" ${VM_APPEND:-})
 }
 
 printf '%s\n' "export SEG6_IMPL=$IMPL SEG6_OUTPUT=/seg6/output SEG6_SLOWNESS=$slowness" "${CMD:-bash}" >"$work/cmd"

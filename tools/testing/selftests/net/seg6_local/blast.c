@@ -431,8 +431,8 @@ int main(int argc, char **argv)
 		fail("coverage");
 	for (__u64 at = option.first, end = at + option.count; at < end; at += option.batch)
 		run_batch(at, end - at < (__u64)option.batch ? end - at : option.batch);
-	printf("sent %llu received %llu refused %llu tested %llu invalid %llu edges %llu kept %llu\n",
-	       total.sent, total.received, total.refused, total.tested, total.invalid, total.edges,
-	       total.kept);
+	printf("sent %llu received %llu refused %llu tested %llu invalid %llu ", total.sent,
+	       total.received, total.refused, total.tested, total.invalid);
+	printf("edges %llu kept %llu\n", total.edges, total.kept);
 	return 0;
 }

@@ -20,8 +20,8 @@
 #include "progs/script.h"
 
 #define KCOV		"/sys/kernel/debug/kcov"
-#define AREA_WORDS	(1 << 16)
-#define EDGES		(1 << 16)
+#define AREA_WORDS	65536
+#define EDGES		65536
 #define KEPT_PACKETS	512
 #define KEPT_SCRIPTS	256
 #define KEPT_LEN	2048

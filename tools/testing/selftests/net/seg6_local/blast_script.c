@@ -217,38 +217,37 @@ static int count_ops(const struct script *script)
 	return count;
 }
 
+static void vary_op(struct rng *rng, struct script *script, struct op *op)
+{
+	struct op *last = &script->ops[MAX_OPS - 1];
+
+	switch (rng_below(rng, 3)) {
+	case 0:
+		memmove(op, op + 1, (last - op) * sizeof(*op));
+		memset(last, 0, sizeof(*last));
+		break;
+	case 1:
+		op->a += rng_below(rng, 17) - 8;
+		break;
+	default:
+		script->data[(op->data + rng_below(rng, 48)) % MAX_LEN] = rng_next(rng);
+	}
+}
+
 /* Makes some changes of a script that was kept, or none. */
 static void vary_script(struct rng *rng, const struct seeds *seeds, struct places *places,
 			bool is_lwt_in, struct script *script)
 {
 	for (int i = rng_below(rng, 4); i; i--) {
-		int count = count_ops(script), index = rng_below(rng, count + 1);
-		struct op *op = &script->ops[index];
-		struct op *end = &script->ops[MAX_OPS - 1];
+		int count = count_ops(script);
+		int index = rng_below(rng, count + 1);
 
-		switch (rng_below(rng, 6)) {
-		case 0:		/* one call more, behind */
-		case 1:		/* another call */
-			if (index < MAX_OPS)
-				make_op(rng, seeds, places, is_lwt_in, script, index);
-			break;
-		case 2:		/* without a call */
-			if (index < count) {
-				memmove(op, op + 1, (end - op) * sizeof(*op));
-				memset(end, 0, sizeof(*end));
-			}
-			break;
-		case 3:
-			if (index < count)
-				op->a += rng_below(rng, 17) - 8;
-			break;
-		case 4:
-			if (index < count)
-				script->data[(op->data + rng_below(rng, 48)) % MAX_LEN] = rng_next(rng);
-			break;
-		default:
+		if (rng_chance(rng, 15))
 			make_verdict(rng, script, rng_below(rng, MAX_RUNS));
-		}
+		else if (index < MAX_OPS && rng_chance(rng, 40))
+			make_op(rng, seeds, places, is_lwt_in, script, index);
+		else if (index < count)
+			vary_op(rng, script, &script->ops[index]);
 	}
 }
 
