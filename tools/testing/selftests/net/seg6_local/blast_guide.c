@@ -49,7 +49,8 @@ bool guide_start(int tap, int file)
 {
 	int fd = open(KCOV, O_RDWR);
 
-	if (fd < 0 || ioctl(fd, KCOV_INIT_TRACE, AREA_WORDS) || ftruncate(file, sizeof(*guide.kept)))
+	if (fd < 0 || ioctl(fd, KCOV_INIT_TRACE, AREA_WORDS) ||
+	    ftruncate(file, sizeof(*guide.kept)))
 		return false;
 	guide.area = mmap(NULL, AREA_WORDS * sizeof(*guide.area), PROT_READ | PROT_WRITE,
 			  MAP_SHARED, fd, 0);
