@@ -6,6 +6,7 @@ With a CONFIG other than base it is faults_memory.py, where allocations of memor
 """
 
 import os
+import sys
 
 import selftests
 import vm
@@ -24,6 +25,8 @@ def command(names):
 
 def main():
     """See the documentation of the module."""
+    if selftests.CONFIG == "uml":
+        sys.exit("error: this needs two CPUs and a module, which User Mode Linux does not have: use another CONFIG")
     results = []
     (vm.LOGS / "test").mkdir(parents=True, exist_ok=True)
     selftests.run_guest(IMPL, [PROGRAM], lambda _, result, __: results.append(result), command)

@@ -8,9 +8,9 @@ Input, from the environment:
   SEED          which random choices (default: 1); with even ones nf_hooks_lwtunnel is on
   COUNT         about how many packets, programs or messages (default: 100000, 3000 and 2000)
   REPRO         a reproducer: only what it names is done again
-  IMPL, CONFIG  which kernel (default: rust, base)
+  IMPL, CONFIG  which kernel (default: rust, base; IMPL is rust-builtin if CONFIG is uml)
   SEG6_JOBS     how many guests share the work (default: 1)
-  GUIDED        if set, coverage guides the choice of packets and scripts: for CONFIG=uml
+  GUIDED        if set, coverage guides the choice of packets and scripts: for CONFIG=uml and Rust
 
 The kernel and the tests' programs are built already. It ends with the first packet that no router may send, bug in the
 kernel's log, or dead guest: this is saved as a reproducer. The exit status is 1 then.
@@ -138,7 +138,9 @@ def works():
 def main():
     """See the documentation of the module."""
     impl, config = os.environ.get("IMPL") or "rust", os.environ.get("CONFIG") or "base"
-    jobs = int(os.environ.get("SEG6_JOBS") or 1)
+    jobs = 1 if os.environ.get("REPRO") else int(os.environ.get("SEG6_JOBS") or 1)
+    if os.environ.get("GUIDED") and (impl, config) != ("rust-builtin", "uml"):
+        sys.exit("error: GUIDED needs coverage of seg6local, which CONFIG=uml IMPL=rust-builtin has")
     failed = 0
     for work in works():
         with ThreadPoolExecutor(jobs) as pool:

@@ -4,11 +4,20 @@
 # it needs of udev, which takes most of the time of a boot, and on a busy host more than virtme-ng waits for.
 [ "$1" = --daemon ] || exit 0
 mkdir -p /dev/virtio-ports
-until
+names=()
+! grep -q virtme.exec /proc/cmdline || names=(stdin stdout stderr dev_stdout dev_stderr ret)
+
+name_ports() {
+	local port
 	for port in /sys/class/virtio-ports/*/name; do
-		[ ! -e "$port" ] || ln -sf "../$(basename "${port%/name}")" "/dev/virtio-ports/$(<"$port")"
+		[ ! -s "$port" ] || ln -sf "../$(basename "${port%/name}")" "/dev/virtio-ports/$(<"$port")"
 	done
-	! grep -q virtme.exec /proc/cmdline || [ -e /dev/virtio-ports/virtme.dev_stderr ]
-do
-	sleep 0.1
+}
+
+name_ports
+for name in "${names[@]}"; do
+	until [ -e "/dev/virtio-ports/virtme.$name" ]; do
+		sleep 0.1
+		name_ports
+	done
 done

@@ -20,13 +20,13 @@ set -euo pipefail
 # shellcheck source=tools/host/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-image=$build/$image
+bootable=$build/$image
 slowness=6 memory=3G
 [ "$CONFIG" != base ] || slowness=1 memory=1G
 : "${VM_CONSOLE:=$logs/console-$(basename "$build").log}" "${VM_CPUS:=2}" "${VM_MEMORY:=$memory}"
 timeout=$((${VM_TIMEOUT:-1800} * slowness)) boot_time=$((${VM_BOOTTIME:-240} * slowness))
 
-[ -f "$image" ] || die "there is no $image: run 'make kernel IMPL=$IMPL CONFIG=$CONFIG'"
+[ -f "$bootable" ] || die "there is no $bootable: run 'make kernel IMPL=$IMPL CONFIG=$CONFIG'"
 [ -d "${DIR:=$repo}" ] || die "DIR=$DIR is not a directory"
 mkdir -p "$(dirname "$VM_CONSOLE")" "$build/modules/lib/modules"
 : >"$VM_CONSOLE"
@@ -48,11 +48,10 @@ find_accelerator() {
 	fi
 	sed -n "s/^$boot_id //p" "$verdict"
 }
-kernel=/seg6/build/$(basename "$image")
-binds=(--dir /seg6/build --ro-bind "$image" "$kernel"
+kernel=/seg6/build/$(basename "$bootable")
+binds=(--dir /seg6/build --ro-bind "$bootable" "$kernel"
 	--ro-bind "$build/modules/lib/modules" /usr/lib/modules
-	--ro-bind "$tools/guest.sh" /seg6/guest.sh --ro-bind "$tools/uml-init.sh" /seg6/uml-init.sh
-	--bind "$work" /seg6/work --bind "$(realpath "$DIR")" /seg6/host
+	--ro-bind "$tools/guest.sh" /seg6/guest.sh --ro-bind "$work" /seg6/work --bind "$(realpath "$DIR")" /seg6/host
 	--ro-bind "$pristine/tools/testing/selftests" /seg6/selftests
 	--chdir /tmp)
 [ -z "${VM_OUTPUT:-}" ] || binds+=(--ro-bind "$VM_OUTPUT" /seg6/output)
@@ -76,6 +75,7 @@ qemu() {
 # Its own exit status says nothing; the guest leaves that of the command in a file.
 uml() {
 	local console=null,fd:2 serial=null,fd:1
+	binds+=(--ro-bind "$tools/uml-init.sh" /seg6/uml-init.sh --bind "$work" /seg6/work)
 	[ -n "${CMD:-}" ] || console=null,null serial=fd:0,fd:1
 	# shellcheck disable=SC2016,SC2206 # expanded in the sandbox; parameters are words
 	machine=(sh -c '"$@"; exit "$(cat /seg6/work/status || echo 255)"' uml

@@ -73,9 +73,9 @@ pub(crate) enum Encapsulation {
 
 /// Adds a valid SRH to the packet, and makes the first segment the destination.
 ///
-/// Fails with `EBADMSG` if the packet is not IPv6, with `EINVAL` if the HMAC that the SRH asks for
-/// is not its last TLV, and else with the errors of [`ipv6::insert_srh`] and [`ipv6::push_srh`]; the
-/// packet is as before then.
+/// Fails with `EBADMSG` if the packet is not IPv6, with `EINVAL` if the SRH is to be signed and the
+/// HMAC is not its last TLV, and else with the errors of [`ipv6::insert_srh`] and
+/// [`ipv6::push_srh`]; the packet is as before then.
 pub(crate) fn encapsulate(
     mut skb: Pin<&mut SkBuff>,
     encapsulation: Encapsulation,
@@ -84,7 +84,7 @@ pub(crate) fn encapsulate(
     if u32::from(skb.protocol()) != uapi::ETH_P_IPV6 {
         return Err(EBADMSG);
     }
-    if !srh::is_signable(header) {
+    if cfg!(CONFIG_IPV6_SEG6_HMAC) && !srh::is_signable(header) {
         return Err(EINVAL);
     }
     match encapsulation {

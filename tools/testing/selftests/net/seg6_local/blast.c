@@ -3,7 +3,7 @@
  * Sends random packets to a SID and checks what comes out. See blaster.py, which runs it.
  *
  *   blast -t TX -v VNET -r RX [-d TAP] -s SEED [-f FIRST] -n COUNT -c CHECKS [-b BATCH]
- *         [-m MAP [-l PROGRAM]] [-k TUN -g FILE]
+ *         [-m MAP [-l PROGRAM]] [-k INJECT -g FILE]
  *
  * All sockets are inherited packet sockets: TX and VNET send to the router, VNET with a virtio_net
  * header, RX receives all that it sends, TAP also gets what it receives, so that the router's
@@ -46,11 +46,11 @@ struct input {
 };
 
 static struct {
-	int tx, vnet, rx, tap, map, program, tun, kept;
+	int tx, vnet, rx, tap, map, program, inject, kept;
 	__u64 seed, first, count;
 	enum checks checks;
 	int batch;
-} option = { .tap = -1, .map = -1, .program = -1, .tun = -1, .batch = 32 };
+} option = { .tap = -1, .map = -1, .program = -1, .inject = -1, .batch = 32 };
 
 static struct {
 	__u64 sent, received, refused, tested, invalid, edges, kept;
@@ -408,7 +408,7 @@ static void set_option(int letter, __u64 value)
 		option.program = value;
 		break;
 	case 'k':
-		option.tun = value;
+		option.inject = value;
 		break;
 	case 'g':
 		option.kept = value;
@@ -427,7 +427,7 @@ int main(int argc, char **argv)
 	if (option.batch < 1 || option.batch > MAX_BATCH)
 		exit(2);
 	read_seeds();
-	if (option.tun >= 0 && !guide_start(option.tun, option.kept))
+	if (option.inject >= 0 && !guide_start(option.inject, option.kept))
 		fail("coverage");
 	for (__u64 at = option.first, end = at + option.count; at < end; at += option.batch)
 		run_batch(at, end - at < (__u64)option.batch ? end - at : option.batch);

@@ -6,10 +6,8 @@
  * KCOV records what a task does, so packets are written to a TAP device: its driver hands them to
  * the stack at once, in the context of the writer.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/kcov.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>

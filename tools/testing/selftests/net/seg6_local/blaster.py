@@ -45,10 +45,10 @@ class Blaster:
 
     def guide(self):
         """Lets the coverage of the kernel guide the choices from now on."""
-        tun = os.open("/dev/net/tun", os.O_RDWR)
-        fcntl.ioctl(tun, TUNSETIFF, struct.pack("16sH22x", b"tun0", IFF_TAP_RAW))
-        ip_batch(f"link set tun0 address {ROUTER_MAC.hex(':')} mtu {MTU} up\n")
-        self.guidance = ("-k", tun), ("-g", os.memfd_create("kept"))
+        tap = os.open("/dev/net/tun", os.O_RDWR)
+        fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH22x", b"tap0", IFF_TAP_RAW))
+        ip_batch(f"link set tap0 address {ROUTER_MAC.hex(':')} mtu {MTU} up\n")
+        self.guidance = ("-k", tap), ("-g", os.memfd_create("kept"))
 
     def run(self, packets, checks, seed, part, *options, tap=None):
         """Sends packets of the range `part` that are made from `packets`; returns what blast has counted."""

@@ -186,12 +186,12 @@ def edited_clone(net, script, calls):
     return net.collect(), script.results(len(calls))
 
 
-def edited_clones(net):
+def edited_clones(net, script):
     """B10: edits of packets that somebody else holds too, some of which find no memory for a copy.
 
     What comes out is what the calls that succeeded have made of the packet. Returns whether a call has failed.
     """
-    script, outcomes = s.Script(), set()
+    outcomes = set()
     tlv = p.tlv(200, bytes(range(94)))
     calls = [(s.store_bytes(46, b"\2\3"), lambda model: model.store_bytes(46, b"\2\3")),
              (s.adjust_srh(END_OF_SRH, len(tlv)), lambda model: model.adjust_srh(END_OF_SRH, len(tlv))),
@@ -216,7 +216,6 @@ def add_single_failures(suite, scene):
             suite.add(f"one allocation fails: {name}: {choice.name}", partial(run, scene, choice), 0)
     suite.add(f"one allocation fails: BPF_PROG_TEST_RUN, {scene.pushes[1].name}", partial(pushed, scene.pushes[1]),
               (0, ebpf.OK))
-    suite.add("B10: packets are edited while allocations fail", partial(edited_clones, scene), True)
 
 
 def main():
@@ -229,6 +228,7 @@ def main():
     scene = prepare()
     suite = scene.suite()
     add_single_failures(suite, scene)
+    suite.add("B10: packets are edited while allocations fail", partial(edited_clones, scene, s.Script()), True)
     add_storm(suite, MemoryStorm(scene))
     suite.main()
 

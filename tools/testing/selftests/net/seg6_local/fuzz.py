@@ -5,9 +5,9 @@
 Without arguments this is a test of half a minute. `fuzz.py KIND SEED FIRST COUNT [PART]` goes on for longer: KIND is
 packets, programs or netlink; FIRST and COUNT choose numbers, of which each is a round that depends on no other; PART,
 "first,count", chooses some of the packets of a round. If PART is "guided", packets and scripts that show new coverage
-(CONFIG_KCOV) are the start of others, so that a round depends on those before. It prints a line before and after each round for the host, which
-sees then what the kernel did last. It ends with the first round that fails: packets come out that no router may send,
-the kernel does not forward any more, its log tells of a bug, or something cannot be removed.
+(CONFIG_KCOV) are the start of others, and a round depends on those before. It prints a line before and after each round
+for the host, which sees then what the kernel did last. It ends with the first round that fails: packets come out that
+no router may send, the kernel does not forward any more, its log tells of a bug, or something cannot be removed.
 """
 
 import collections

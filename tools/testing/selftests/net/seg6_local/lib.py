@@ -26,9 +26,9 @@ C_SYMBOL = "input_action_end_bpf"
 # What a healthy kernel never prints; the runners on the host use it, too.
 SPLAT = re.compile(
     r"BUG:|WARNING:|Oops|Call Trace:|KASAN:|UBSAN:|kernel BUG at|Kernel panic|general protection fault|panicked"
-    r"|possible .*(?:locking|deadlock)|suspicious RCU usage|rcu: INFO:|inconsistent lock state|refcount_t:|hung task"
-    r"|soft lockup|hw csum failure|unregister_netdevice|unreferenced object|new suspected memory leaks")
-
+    r"|possible .*(?:locking|deadlock)|suspicious RCU usage|rcu: INFO:|inconsistent lock state|refcount_t:"
+    r"|blocked for more than|soft lockup|hw csum failure|unregister_netdevice|unreferenced object"
+    r"|new suspected memory leaks")
 
 
 class Failed(Exception):

@@ -208,21 +208,22 @@ class Scene(Edge):
     @contextlib.contextmanager
     def namespace(self):
         """A context with the network namespace; at its end it goes with all that it has."""
-        program = ebpf.load_program(ebpf.returning(ebpf.OK))
-        namespace = new_namespace()
+        fds = []
         try:
+            fds += [ebpf.load_program(ebpf.returning(ebpf.OK))]
+            fds += [new_namespace()]
             for knob, value in (("ipv6/conf/all/forwarding", 1), ("ipv6/icmp/ratelimit", 0),
                                 ("ipv6/auto_flowlabels", 0), ("vrf/strict_mode", 1)):
                 sysctl("net/" + knob, value)
             ip_batch(INNER.format(mtu=MTU, router=f"/proc/{os.getpid()}/fd/{self.router}"))
-            populate(self, program, "fcfe::")
+            populate(self, fds[0], "fcfe::")
             enter(self.router)
             ip_batch(OUTER)
             yield
         finally:
             enter(self.router)
-            os.close(namespace)
-            os.close(program)
+            for fd in fds:
+                os.close(fd)
 
     @staticmethod
     def stage(packet):
