@@ -174,7 +174,8 @@ class Edge(Net):
     def receive(self):
         """The next frame that has come out: its type, the neighbor and the packet, or the whole frame."""
         frame, ancillary, _, address = self.rx.recvmsg(1 << 17, 64)
-        if address[0] == "wire0" and frame[6:12] != ROUTER_MAC:
+        is_wire = address[0] in ("wire0", "")  # a device that was deleted meanwhile has no name
+        if is_wire and frame[6:12] != ROUTER_MAC:
             return L2, WIRE, tagged(frame, ancillary)
         kind, label, packet = described(frame)
         return kind, label, anonymous(packet) if kind == IPV4 else packet
