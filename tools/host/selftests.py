@@ -93,7 +93,7 @@ def run_crash(test, report):
     """Runs one program alone and expects that it takes the C kernel down in the known way."""
     console = vm.LOGS / "test" / f"c-{test.name}-console.log"
     with vm.boot("c", guest_command([test.name]), console, VM_OUTPUT=str(vm.CACHE / "selftests"),
-                 VM_TIMEOUT="180") as guest:
+                 VM_TIMEOUT="300") as guest:
         output = guest.communicate()[0]
     (vm.LOGS / "test" / f"c-{test.name}.log").write_text(output)
     result = ktap.Result(f"{test.name} crashes the C kernel")

@@ -9,8 +9,8 @@
 #   VM_OUTPUT      directory that the command finds under the name in $SEG6_OUTPUT
 #   VM_CPUS, VM_MEMORY, VM_APPEND   size of the guest, additional kernel parameters (User Mode Linux has one CPU)
 #   VM_TIMEOUT     seconds after which a guest that runs CMD is ended (default: 1800)
-#   VM_BOOTTIME    seconds after which a guest that has not begun with CMD is started again (default: 240)
-#                  (both are multiplied by 6 unless CONFIG is base: the checkers take their time)
+#   VM_QUIET       seconds without a kernel message after which a guest that has not begun with CMD is started again
+#                  (default: 100; both are multiplied by 6 unless CONFIG is base: the checkers take their time)
 #   VM_CONSOLE     file that gets the kernel's console output
 #   VM_ACCEL       kvm or tcg (default: what works), for QEMU
 #
@@ -24,7 +24,7 @@ bootable=$build/$image
 slowness=6 memory=3G
 [ "$CONFIG" != base ] || slowness=1 memory=1G
 : "${VM_CONSOLE:=$logs/console-$(basename "$build").log}" "${VM_CPUS:=2}" "${VM_MEMORY:=$memory}"
-timeout=$((${VM_TIMEOUT:-1800} * slowness)) boot_time=$((${VM_BOOTTIME:-240} * slowness))
+timeout=$((${VM_TIMEOUT:-1800} * slowness)) quiet_time=$((${VM_QUIET:-100} * slowness))
 
 [ -f "$bootable" ] || die "there is no $bootable: run 'make kernel IMPL=$IMPL CONFIG=$CONFIG'"
 [ -d "${DIR:=$repo}" ] || die "DIR=$DIR is not a directory"
@@ -101,13 +101,16 @@ start() {
 	cat "$work/out" &
 }
 
-# Whether the guest has begun with the command, or ended, in time. On a busy host a boot may hang.
+# Whether the guest has begun with the command, or ended, before it fell silent: on a busy host a boot may hang.
 has_booted() {
-	local i
-	for ((i = 0; i < boot_time; i++)); do
+	local quiet=0 size=0 now
+	while ((quiet++ < quiet_time)); do
 		! grep -qs 'seg6: the guest is up' "$VM_CONSOLE" || return 0
 		kill -0 "$guest" 2>/dev/null || return 0
 		sleep 1
+		now=$(stat -c %s "$VM_CONSOLE")
+		[ "$now" = "$size" ] || quiet=0
+		size=$now
 	done
 	return 1
 }
@@ -115,12 +118,13 @@ has_booted() {
 mkfifo "$work/out"
 trap 'kill "$guest" 2>/dev/null || true; rm -rf "$work"' EXIT
 start
-if ! has_booted; then
-	echo "note: the guest did not boot in $boot_time s and is started again" >&2
+for attempt in 2 3; do
+	! has_booted || break
+	echo "note: the guest was silent in boot for $quiet_time s and is started again ($attempt of 3)" >&2
 	kill "$guest"
 	wait || true
 	start
-fi
+done
 status=0
 wait "$guest" || status=$?
 wait
