@@ -23,7 +23,7 @@ from storm import Operator, Sender
 from topology import SID, expedite, ip, set_tunnel_source
 from unload import unload
 
-SECONDS = float(os.environ.get("SEG6_SECONDS", "20"))
+SECONDS = float(os.environ.get("SEG6_SECONDS") or 20 * int(os.environ.get("SEG6_SLOWNESS", "1")))
 SEED = int(os.environ.get("SEG6_SEED", "1"))
 KMEMLEAK = "/sys/kernel/debug/kmemleak"
 FREED_LATER = ("vmap_area",)
