@@ -94,13 +94,15 @@ impl Drop for Prog {
     }
 }
 
-/// Memory that a program gives to a helper: on its stack, or in a map.
+/// Memory that a program gives to a helper: on its stack, in a map, or in its packet
+/// (`bpf_dynptr_slice()`).
 ///
 /// Others may write to a map at any time, so what is checked has to be a copy.
 ///
 /// # Invariants
 ///
-/// `len` octets from `start` on can be read during `'a`.
+/// `len` octets from `start` on can be read during `'a`; those in the packet as long as that is not
+/// changed.
 ///
 /// # Examples
 ///
@@ -129,7 +131,8 @@ impl Memory<'_> {
     /// # Safety
     ///
     /// `len` octets from `start` on must be readable during the lifetime of the value, as the
-    /// verifier makes sure of the memory of a program during a call.
+    /// verifier makes sure of the memory of a program during a call. A value that
+    /// [is in a packet](Self::is_in) must not be used any more after that packet was changed.
     #[inline]
     pub unsafe fn new(start: *const c_void, len: usize) -> Self {
         // INVARIANT: By the safety requirement.
@@ -147,14 +150,21 @@ impl Memory<'_> {
         self.len
     }
 
+    /// Whether the octets are in the linear part of `skb`.
+    #[inline]
+    pub fn is_in(&self, skb: &SkBuff) -> bool {
+        skb.data().as_ptr_range().contains(&self.start)
+    }
+
     /// Copies the octets to `to`; fails with `EINVAL` if that has another length.
     #[inline]
     pub fn copy_to(&self, to: &mut [u8]) -> Result {
         if to.len() != self.len {
             return Err(EINVAL);
         }
-        // SAFETY: By the type invariant the source is readable, and `to` has as many octets. A
-        // write at the same time may mix old and new octets, as with `memcpy()` in C, no more.
+        // SAFETY: By the type invariant the source is readable, and `to` has as many octets. It is
+        // not in the same packet, as that is about to be changed. A write to a map at the same time
+        // may mix old and new octets, as with `memcpy()` in C, no more.
         unsafe { ptr::copy_nonoverlapping(self.start, to.as_mut_ptr(), self.len) };
         Ok(())
     }

@@ -73,15 +73,15 @@ impl Behavior {
         bh: &'bh BhDisabled,
     ) -> Result<Verdict<'bh>, Discard> {
         match self {
-            Self::End(end) => end.process(skb),
-            Self::EndX(end_x) => end_x.process(skb),
-            Self::EndT(end_t) => end_t.process(skb),
+            Self::End(end) => end.process(skb, bh),
+            Self::EndX(end_x) => end_x.process(skb, bh),
+            Self::EndT(end_t) => end_t.process(skb, bh),
             Self::EndDx2(end_dx2) => end_dx2.process(skb, bh),
-            Self::EndDx6(end_dx6) => end_dx6.process(skb),
-            Self::EndDx4(end_dx4) => end_dx4.process(skb),
+            Self::EndDx6(end_dx6) => end_dx6.process(skb, bh),
+            Self::EndDx4(end_dx4) => end_dx4.process(skb, bh),
             Self::EndDt6(end_dt6) => end_dt6.process(skb, bh),
             Self::EndDt4(end_dt4) => end_dt4.process(skb, bh),
-            Self::EndB6(end_b6) => end_b6.process(skb),
+            Self::EndB6(end_b6) => end_b6.process(skb, bh),
             Self::EndBpf(end_bpf) => end_bpf.process(skb, bh),
             Self::EndDt46(end_dt46) => end_dt46.process(skb, bh),
         }

@@ -27,6 +27,7 @@ use core::{
     mem::MaybeUninit,
     net::Ipv6Addr,
     num::NonZeroU32,
+    ops::Range,
     ptr, //
 };
 use kernel::{
@@ -210,8 +211,10 @@ impl<'a> SrhStateGuard<'a> {
     /// Ends the edit; the packet is to be dropped if its SRH is not valid any more.
     #[inline]
     pub(crate) fn finish(self, skb: Pin<&mut SkBuff>) -> Result<(), Discard> {
-        self.0.validate(skb)?;
-        Ok(())
+        match self.0.validate(skb) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Discard::INVALID),
+        }
     }
 }
 
@@ -250,8 +253,25 @@ pub(crate) fn store_bytes(
     }
     state.store(&skb, Some(edit));
 
+    if from.is_in(&skb) {
+        return store_copy(skb, offset..end, from);
+    }
     skb.modify(end, |data| {
         from.copy_to(data.get_mut(offset as usize..)?).ok()
+    })
+    .map_err(|_| EFAULT)
+}
+
+/// Writes octets of the packet itself to another place of it.
+#[cold]
+fn store_copy(skb: Pin<&mut SkBuff>, to: Range<u32>, from: &Memory<'_>) -> Result {
+    let mut buffer = [MaybeUninit::uninit(); srh::MAX_LEN];
+    let from = from.copy(&mut buffer)?;
+
+    skb.modify(to.end, |data| {
+        let to = data.get_mut(to.start as usize..)?;
+
+        (to.len() == from.len()).then(|| to.copy_from_slice(from))
     })
     .map_err(|_| EFAULT)
 }
@@ -285,7 +305,7 @@ pub(crate) fn adjust_srh(
 
     if delta > 0 {
         let payload_len = i64::from(skb.len()) + i64::from(delta) - i64::from(ipv6::HEADER_LEN);
-        if payload_len > u16::MAX.into() {
+        if payload_len > u16::MAX.into() && !skb.is_gso() {
             return Err(EINVAL);
         }
         skb.as_mut().insert_zeroed(offset, delta.unsigned_abs())?;

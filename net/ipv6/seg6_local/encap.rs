@@ -17,6 +17,7 @@ use kernel::{
         tunnel::Inner, //
     },
     prelude::*,
+    softirq::BhDisabled,
     uapi, //
 };
 
@@ -24,11 +25,15 @@ use kernel::{
 ///
 /// No segment may be left in any routing header, and the HMAC of an SRH has to satisfy the policy.
 /// Replaces `decap_and_validate()`.
-pub(crate) fn terminate(mut skb: Pin<&mut SkBuff>, inner: Inner) -> Result<(), Discard> {
+pub(crate) fn terminate(
+    mut skb: Pin<&mut SkBuff>,
+    inner: Inner,
+    bh: &BhDisabled,
+) -> Result<(), Discard> {
     if let Ok(offset) = ipv6::find_header(&skb, ipv6::PROTO_ROUTING, Routing::Any) {
         let is_active = ipv6::find_header(&skb, ipv6::PROTO_ROUTING, Routing::SegmentsLeft).is_ok();
 
-        if is_active || !is_finished(skb.as_mut(), offset) {
+        if is_active || !is_finished(skb.as_mut(), offset, bh) {
             return Err(Discard::INVALID);
         }
     }
@@ -36,17 +41,21 @@ pub(crate) fn terminate(mut skb: Pin<&mut SkBuff>, inner: Inner) -> Result<(), D
 }
 
 /// Does the same in front of an IP packet, which connection tracking is to take for a new one.
-pub(crate) fn terminate_ip(mut skb: Pin<&mut SkBuff>, family: Family) -> Result<(), Discard> {
-    terminate(skb.as_mut(), family.into())?;
+pub(crate) fn terminate_ip(
+    mut skb: Pin<&mut SkBuff>,
+    family: Family,
+    bh: &BhDisabled,
+) -> Result<(), Discard> {
+    terminate(skb.as_mut(), family.into(), bh)?;
     skb.reset_conntrack();
     Ok(())
 }
 
 /// Whether the routing header at `offset`, without segments left, may be removed: a valid SRH with
 /// an acceptable HMAC, or one of another type (RFC 8200, Section 4.4).
-fn is_finished(mut skb: Pin<&mut SkBuff>, offset: u32) -> bool {
+fn is_finished(mut skb: Pin<&mut SkBuff>, offset: u32, bh: &BhDisabled) -> bool {
     match SrhSpan::at(skb.as_mut(), offset) {
-        Some(srh) => ipv6::hmac_is_acceptable(skb, srh.offset),
+        Some(srh) => ipv6::hmac_is_acceptable(skb, srh.offset, bh),
         None => skb
             .data()
             .get(offset as usize..)

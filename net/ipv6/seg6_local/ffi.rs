@@ -1,19 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-//! The functions that `net/core/lwt_seg6local.c` calls for the BPF helpers.
+//! What C calls: the tunnel, and the bodies of the BPF helpers for `net/core/lwt_seg6local.c`.
 
 use crate::{
     bpf,
-    encap::Encapsulation, //
+    encap::Encapsulation,
+    Sid, //
 };
 use kernel::{
     bindings,
     bpf::Memory,
-    net::skbuff::SkBuff,
+    net::{
+        lwtunnel::Registration,
+        skbuff::SkBuff, //
+    },
     prelude::*,
     softirq::BhDisabled,
     uapi, //
 };
+
+/// Registers the tunnel; the result is for the module to keep until its exit.
+pub(crate) fn register(module: &'static ThisModule) -> Result<Registration<Sid>> {
+    // SAFETY: The exit of the module drops the registration; no route refers to the module then.
+    // Before that nothing that can fail follows in its initialization.
+    unsafe { Registration::new(module) }
+}
 
 /// The registration of the helpers.
 ///

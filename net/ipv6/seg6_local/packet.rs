@@ -17,7 +17,8 @@ use kernel::{
         ipv6::Routing,
         skbuff::SkBuff, //
     },
-    prelude::*, //
+    prelude::*,
+    softirq::BhDisabled, //
 };
 
 /// Where the destination address is.
@@ -110,11 +111,15 @@ impl<'a> SrPacket<'a, Active> {
     /// With [`Routing::SegmentsLeft`] routing headers without segments left are passed over; with
     /// [`Routing::Any`] the first one counts. Replaces `get_and_validate_srh()`.
     #[inline]
-    pub(crate) fn find(mut skb: Pin<&'a mut SkBuff>, routing: Routing) -> Result<Self, Discard> {
+    pub(crate) fn find(
+        mut skb: Pin<&'a mut SkBuff>,
+        routing: Routing,
+        bh: &BhDisabled,
+    ) -> Result<Self, Discard> {
         let srh = SrhSpan::locate(skb.as_mut(), routing).ok_or(Discard::INVALID)?;
         let segments_left = srh.segments_left(&skb);
 
-        if segments_left == 0 || !ipv6::hmac_is_acceptable(skb.as_mut(), srh.offset) {
+        if segments_left == 0 || !ipv6::hmac_is_acceptable(skb.as_mut(), srh.offset, bh) {
             return Err(Discard::INVALID);
         }
         Ok(Self {

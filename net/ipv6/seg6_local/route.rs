@@ -66,7 +66,7 @@ impl Lookup {
             .filter(|dst| {
                 self.local == LocalDelivery::Allow
                     || dst.error().is_err()
-                    || !dst.dev().is_loopback()
+                    || !dst.dev(bh).is_loopback()
             })
             .unwrap_or_else(|| ipv6::blackhole(net));
         let result = dst.error();
@@ -110,7 +110,7 @@ impl Ipv4Lookup {
         ipv4::route_input(skb.as_mut(), dev, self.next_hop)?;
         // RFC 8986, Section 4.5: to the adjacency, also where that is on the link.
         if let Some(next_hop) = self.next_hop {
-            ipv4::set_gateway(skb.as_mut(), next_hop)?;
+            ipv4::set_gateway(skb.as_mut(), next_hop, bh)?;
         }
         ipv4::read_options(skb, dev)?;
         Ok(())

@@ -70,7 +70,7 @@ struct Seg6Local {
 
 impl kernel::Module for Seg6Local {
     fn init(module: &'static ThisModule) -> Result<Self> {
-        let encap = Registration::new(module)?;
+        let encap = ffi::register(module)?;
 
         Ok(Self {
             _helpers: ffi::Helpers::register(),

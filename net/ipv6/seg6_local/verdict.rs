@@ -7,8 +7,7 @@ use crate::{
         Ipv4Lookup,
         LocalDelivery,
         Lookup, //
-    },
-    Sid, //
+    }, //
 };
 use kernel::{
     net::{
@@ -94,7 +93,7 @@ fn prerouting(skb: OwnedSkBuff, family: Family, bh: &BhDisabled) -> InputStatus 
         Family::Ipv6 => uapi::NFPROTO_IPV6,
     };
 
-    lwtunnel::prerouting::<Sid>(skb, family as u8, bh)
+    lwtunnel::prerouting(skb, family as u8, bh)
 }
 
 /// Lets a VRF receive a packet, and routes it by the table of that.

@@ -11,12 +11,6 @@ __rust_helper bool rust_helper_lwtunnel_nf_hooks_enabled(void)
 }
 
 __rust_helper
-struct lwtunnel_state *rust_helper_lwtstate_get(struct lwtunnel_state *lws)
-{
-	return lwtstate_get(lws);
-}
-
-__rust_helper
 int rust_helper_NF_HOOK(u8 pf, unsigned int hook, struct net *net, struct sock *sk,
 			struct sk_buff *skb, struct net_device *in, struct net_device *out,
 			int (*okfn)(struct net *, struct sock *, struct sk_buff *))

@@ -5,7 +5,7 @@
 #include <net/seg6_hmac.h>
 #include <net/seg6_local.h>
 
-#ifdef CONFIG_IPV6
+#ifdef CONFIG_IPV6_MULTIPLE_TABLES
 
 __rust_helper struct dst_entry *rust_helper_ip6_blk_hole_entry(struct net *net)
 {

@@ -120,6 +120,12 @@ void rust_helper_skb_postpush_rcsum(struct sk_buff *skb, const void *start, unsi
 	skb_postpush_rcsum(skb, start, len);
 }
 
+__rust_helper void rust_helper_skb_partial_csum_to_transport_header(struct sk_buff *skb)
+{
+	if (skb->ip_summed == CHECKSUM_PARTIAL)
+		skb_set_transport_header(skb, skb_checksum_start_offset(skb));
+}
+
 __rust_helper void rust_helper_skb_mac_header_rebuild(struct sk_buff *skb)
 {
 	skb_mac_header_rebuild(skb);
@@ -133,6 +139,11 @@ __rust_helper int rust_helper_skb_network_offset(const struct sk_buff *skb)
 __rust_helper int rust_helper_skb_transport_offset(const struct sk_buff *skb)
 {
 	return skb_transport_offset(skb);
+}
+
+__rust_helper u16 rust_helper_skb_get_mac_len(const struct sk_buff *skb)
+{
+	return skb->mac_len;
 }
 
 __rust_helper int rust_helper_skb_mac_offset(const struct sk_buff *skb)
@@ -175,16 +186,6 @@ __rust_helper void rust_helper_skb_reset_mac_len(struct sk_buff *skb)
 	skb_reset_mac_len(skb);
 }
 
-__rust_helper int rust_helper_iptunnel_pull_offloads(struct sk_buff *skb)
-{
-	return iptunnel_pull_offloads(skb);
-}
-
-__rust_helper int rust_helper_INET_ECN_set_ce(struct sk_buff *skb)
-{
-	return INET_ECN_set_ce(skb);
-}
-
 __rust_helper void rust_helper_skb_set_inner_protocol(struct sk_buff *skb, __be16 protocol)
 {
 	skb_set_inner_protocol(skb, protocol);
@@ -223,6 +224,20 @@ __rust_helper bool rust_helper_skb_warn_if_lro(const struct sk_buff *skb)
 __rust_helper void rust_helper_skb_forward_csum(struct sk_buff *skb)
 {
 	skb_forward_csum(skb);
+}
+
+#endif
+
+#ifdef CONFIG_INET
+
+__rust_helper int rust_helper_iptunnel_pull_offloads(struct sk_buff *skb)
+{
+	return iptunnel_pull_offloads(skb);
+}
+
+__rust_helper int rust_helper_INET_ECN_set_ce(struct sk_buff *skb)
+{
+	return INET_ECN_set_ce(skb);
 }
 
 #endif

@@ -9,13 +9,14 @@ use crate::{
     bindings,
     net::{
         device::NetDevice,
+        dst::OwnedDst,
         skbuff::{
             DropReason,
             SkBuff, //
         }, //
     },
     prelude::*,
-    sync::aref::ARef, //
+    softirq::BhDisabled, //
 };
 use core::{
     net::Ipv4Addr,
@@ -67,35 +68,37 @@ pub fn route_input(
 /// Makes `gateway` the neighbor that an IPv4 packet goes to, if its route names none.
 ///
 /// A route to a neighbor on the link sends a packet to the neighbor that has its destination.
-pub fn set_gateway(skb: Pin<&mut SkBuff>, gateway: Ipv4Addr) -> Result<(), DropReason> {
-    if header(&skb).is_none() || skb.protocol() != bindings::ETH_P_IP as u16 {
-        return Err(DropReason::NOT_SPECIFIED);
-    }
-    let old = skb.dst().ok_or(DropReason::NOT_SPECIFIED)?;
-    // SAFETY: The route of an IPv4 packet is an `rtable`, and does not change after the lookup.
-    let rt = unsafe { &*old.as_raw().cast::<bindings::rtable>() };
+pub fn set_gateway(
+    skb: Pin<&mut SkBuff>,
+    gateway: Ipv4Addr,
+    bh: &BhDisabled,
+) -> Result<(), DropReason> {
+    let old = skb
+        .dst()
+        .filter(|dst| dst.is_ipv4())
+        .ok_or(DropReason::NOT_SPECIFIED)?;
+    let rt = old.as_raw().cast::<bindings::rtable>();
+    // SAFETY: A route of IPv4 is an `rtable`, and these fields do not change after the lookup.
+    let (gw_family, rt_type) = unsafe { ((*rt).rt_gw_family, (*rt).rt_type) };
 
-    if rt.rt_gw_family != 0 || u32::from(rt.rt_type) != bindings::RTN_UNICAST {
+    if gw_family != 0 || u32::from(rt_type) != bindings::RTN_UNICAST {
         return Ok(());
     }
-    // SAFETY: The device of the route is valid.
-    let new = unsafe { bindings::rt_dst_alloc(old.dev().as_raw(), rt.rt_flags, rt.rt_type, false) };
-    let new = NonNull::new(new).ok_or(DropReason::NOMEM)?;
-    // SAFETY: The route was just allocated and nobody else knows of it; the tunnel of the old one
-    // is null or held by it.
+    // SAFETY: The route and its device are valid.
+    let new = unsafe { bindings::rt_dst_clone(old.dev(bh).as_raw(), rt) };
+    let new = NonNull::new(new).ok_or(DropReason::NOMEM)?.as_ptr();
+    // SAFETY: The new route was just allocated and nobody else knows of it; the old one is valid.
     unsafe {
-        let new = &mut *new.as_ptr();
-
-        new.rt_is_input = 1;
-        new.rt_gw_family = bindings::AF_INET as u8;
-        new.__bindgen_anon_1.rt_gw4 = u32::from(gateway).to_be();
-        new.dst.input = rt.dst.input;
-        new.dst.output = rt.dst.output;
-        new.dst.lwtstate = bindings::lwtstate_get(rt.dst.lwtstate);
-        bindings::ip_dst_copy_metrics(&mut new.dst, old.as_raw());
+        (*new).rt_gw_family = bindings::AF_INET as u8;
+        (*new).__bindgen_anon_1.rt_gw4 = u32::from(gateway).to_be();
+        #[cfg(CONFIG_IP_ROUTE_CLASSID)]
+        {
+            (*new).dst.tclassid = (*rt).dst.tclassid;
+        }
+        bindings::ip_dst_copy_metrics(&raw mut (*new).dst, old.as_raw());
     }
     // SAFETY: `dst` is a part of `rtable`, and the reference of the allocation goes to the packet.
-    skb.set_dst(unsafe { ARef::from_raw(NonNull::new_unchecked(new.as_ptr().cast())) });
+    skb.set_dst(unsafe { OwnedDst::from_raw(&raw mut (*new).dst) });
     Ok(())
 }
 

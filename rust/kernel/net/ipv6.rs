@@ -15,11 +15,11 @@ use crate::{
             Namespace, //
             NetDevice,
         },
-        dst::DstEntry,
+        dst::OwnedDst,
         skbuff::SkBuff, //
     },
     prelude::*,
-    sync::aref::ARef, //
+    softirq::BhDisabled, //
 };
 use core::{
     net::Ipv6Addr,
@@ -169,26 +169,15 @@ impl Flow {
     }
 }
 
-/// Takes over the reference that a lookup returned.
-///
-/// # Safety
-///
-/// `dst` must be a valid entry on which the caller owns a reference.
-#[inline]
-unsafe fn own(dst: *mut bindings::dst_entry) -> ARef<DstEntry> {
-    // SAFETY: By the safety requirement.
-    unsafe { ARef::from_raw(NonNull::new_unchecked(dst.cast())) }
-}
-
 /// Looks a route up by the rules for packets that `dev` received.
 #[inline]
-pub fn route_input(dev: &NetDevice, flow: Flow, skb: &SkBuff) -> ARef<DstEntry> {
+pub fn route_input(dev: &NetDevice, flow: Flow, skb: &SkBuff) -> OwnedDst {
     let mut fl6 = flow.to_raw();
     let flags = bindings::RT6_LOOKUP_F_HAS_SADDR as c_int;
 
     // SAFETY: Device, namespace and packet are valid. The function returns a reference, never null.
     unsafe {
-        own(bindings::ip6_route_input_lookup(
+        OwnedDst::from_raw(bindings::ip6_route_input_lookup(
             dev.namespace().as_raw(),
             dev.as_raw(),
             &mut fl6,
@@ -200,12 +189,7 @@ pub fn route_input(dev: &NetDevice, flow: Flow, skb: &SkBuff) -> ARef<DstEntry> 
 
 /// Looks a route up in the table numbered `table`; `None` if there is no such table.
 #[inline]
-pub fn route_table(
-    net: &Namespace,
-    table: u32,
-    flow: Flow,
-    skb: &SkBuff,
-) -> Option<ARef<DstEntry>> {
+pub fn route_table(net: &Namespace, table: u32, flow: Flow, skb: &SkBuff) -> Option<OwnedDst> {
     let mut fl6 = flow.to_raw();
     let flags = bindings::RT6_LOOKUP_F_HAS_SADDR as c_int;
 
@@ -224,18 +208,18 @@ pub fn route_table(
     };
 
     // SAFETY: The function returns a reference, never null, and `dst` is a part of `rt6_info`.
-    Some(unsafe { own(&raw mut (*rt).dst) })
+    Some(unsafe { OwnedDst::from_raw(&raw mut (*rt).dst) })
 }
 
 /// Looks a route up by the rules for packets that this host sends.
 #[inline]
-pub fn route_output(net: &Namespace, flow: Flow) -> ARef<DstEntry> {
+pub fn route_output(net: &Namespace, flow: Flow) -> OwnedDst {
     let mut fl6 = flow.to_raw();
 
     // SAFETY: The namespace is valid, and the function takes no socket. It returns a reference,
     // never null.
     unsafe {
-        own(bindings::ip6_route_output(
+        OwnedDst::from_raw(bindings::ip6_route_output(
             net.as_raw(),
             ptr::null(),
             &mut fl6,
@@ -245,11 +229,14 @@ pub fn route_output(net: &Namespace, flow: Flow) -> ARef<DstEntry> {
 
 /// Returns the route that discards packets with `EINVAL`.
 #[inline]
-pub fn blackhole(net: &Namespace) -> ARef<DstEntry> {
-    // SAFETY: The namespace is valid, and the entry lives as long as it does.
-    let dst = unsafe { DstEntry::from_raw(bindings::ip6_blk_hole_entry(net.as_raw())) };
+pub fn blackhole(net: &Namespace) -> OwnedDst {
+    // SAFETY: The namespace is valid, and owns a reference to the entry.
+    unsafe {
+        let dst = bindings::ip6_blk_hole_entry(net.as_raw());
 
-    dst.into()
+        bindings::dst_hold(dst);
+        OwnedDst::from_raw(dst)
+    }
 }
 
 /// Inserts the SRH `srh` behind the IPv6 header, with the current destination as last segment.
@@ -321,26 +308,30 @@ fn srh_flags(srh: &[u8]) -> Result<u8> {
 
 /// Whether the SRH at `offset` satisfies the HMAC policy of the device that received the packet.
 ///
-/// Returns false if there is no SRH of linear octets that fits its header length. Wraps
-/// `seg6_hmac_validate_skb()`, which expects the SRH at the transport header.
+/// Returns false if there is no SRH of linear octets that fits its header length, or no device.
+/// Wraps `seg6_hmac_validate_skb()`, which expects the SRH at the transport header.
 #[inline]
-pub fn hmac_is_acceptable(mut skb: Pin<&mut SkBuff>, offset: u16) -> bool {
+pub fn hmac_is_acceptable(mut skb: Pin<&mut SkBuff>, offset: u16, bh: &BhDisabled) -> bool {
     #[cfg(CONFIG_IPV6_SEG6_HMAC)]
     {
         let srh = skb.data().get(offset.into()..);
 
-        if first_header(&skb).is_none() || !srh.is_some_and(starts_with_srh) {
+        if skb.dev(bh).is_none()
+            || first_header(&skb).is_none()
+            || !srh.is_some_and(starts_with_srh)
+        {
             return false;
         }
         skb.as_mut().with_transport_header(offset, |skb| {
-            // SAFETY: The packet is valid and borrowed exclusively. All that the function reads of
-            // the SRH is linear: as far as its header length says, with the last entry inside.
+            // SAFETY: The packet is valid, borrowed exclusively and has a device, and bottom halves
+            // are off, which RCU waits for. All that the function reads of the SRH is linear: as far
+            // as its header length says, with the last entry inside.
             unsafe { bindings::seg6_hmac_validate_skb(skb.as_raw()) }
         })
     }
     #[cfg(not(CONFIG_IPV6_SEG6_HMAC))]
     {
-        let _ = (skb, offset);
+        let _ = (skb, offset, bh);
         true
     }
 }

@@ -24,11 +24,19 @@ use crate::{
         }, //
     },
     prelude::*,
-    softirq::BhDisabled, //
+    softirq::BhDisabled,
+    sync::atomic::{
+        ordering::{
+            Acquire,
+            Release, //
+        },
+        Atomic, //
+    }, //
 };
 use core::{
     marker::PhantomData,
-    ptr, //
+    ptr,
+    ptr::NonNull, //
 };
 
 /// What became of a packet: 0, a negative error number or a `NET_XMIT_` code.
@@ -118,11 +126,29 @@ pub trait Encap: Sized + Send + Sync + 'static {
     fn is_same(&self, other: &Self) -> bool;
 }
 
+/// The functions that process the packets of a tunnel.
+///
+/// They must be called with a tunnel of the type that they are registered for, while it lives.
+type Process =
+    unsafe fn(NonNull<bindings::lwtunnel_state>, OwnedSkBuff, &BhDisabled) -> InputStatus;
+
+/// What a tunnel type consists of.
+struct Operations {
+    raw: bindings::lwtunnel_encap_ops,
+    input: Process,
+    resume: Process,
+}
+
+/// The tunnel types that are registered here, by their numbers; null for all others.
+static TYPES: [Atomic<*const Operations>; TYPES_LEN] =
+    [const { Atomic::new(ptr::null()) }; TYPES_LEN];
+const TYPES_LEN: usize = bindings::lwtunnel_encap_types___LWTUNNEL_ENCAP_MAX as usize;
+
 /// The registration of a tunnel type.
 ///
 /// # Invariants
 ///
-/// The operations are registered.
+/// The operations are registered, also in [`TYPES`].
 ///
 /// # Examples
 ///
@@ -167,15 +193,17 @@ pub trait Encap: Sized + Send + Sync + 'static {
 /// // SAFETY: The example is built in, so there is no module.
 /// static MODULE: ThisModule = unsafe { ThisModule::from_ptr(core::ptr::null_mut()) };
 ///
-/// let registration = Registration::<Discard>::new(&MODULE)?;
+/// // SAFETY: Nobody adds a route with a tunnel of this type.
+/// let register = || unsafe { Registration::<Discard>::new(&MODULE) };
+/// let registration = register()?;
 /// // A type has one owner at a time.
-/// assert_eq!(Registration::<Discard>::new(&MODULE).err(), Some(EEXIST));
+/// assert_eq!(register().err(), Some(EEXIST));
 /// drop(registration);
-/// drop(Registration::<Discard>::new(&MODULE)?);
+/// drop(register()?);
 /// # Ok::<(), Error>(())
 /// ```
 pub struct Registration<T: Encap> {
-    ops: KBox<bindings::lwtunnel_encap_ops>,
+    ops: KBox<Operations>,
     _encap: PhantomData<T>,
 }
 
@@ -187,31 +215,44 @@ unsafe impl<T: Encap> Sync for Registration<T> {}
 impl<T: Encap> Registration<T> {
     /// Registers the tunnel type of `T`, which `module` implements; fails with `EEXIST` if another
     /// owner has the type.
-    pub fn new(module: &'static ThisModule) -> Result<Self> {
+    ///
+    /// # Safety
+    ///
+    /// The value must only be dropped while no route has a tunnel of the type, as when `module`,
+    /// which those refer to, is unloaded.
+    pub unsafe fn new(module: &'static ThisModule) -> Result<Self> {
+        let place = TYPES.get(usize::from(T::TYPE)).ok_or(ERANGE)?;
         let ops = KBox::new(
-            bindings::lwtunnel_encap_ops {
-                build_state: Some(build_state::<T>),
-                destroy_state: Some(destroy_state::<T>),
-                output: None,
-                input: Some(input::<T>),
-                fill_encap: Some(fill_encap::<T>),
-                get_encap_size: Some(get_encap_size::<T>),
-                cmp_encap: Some(cmp_encap::<T>),
-                xmit: None,
-                owner: module.as_ptr(),
+            Operations {
+                raw: bindings::lwtunnel_encap_ops {
+                    build_state: Some(build_state::<T>),
+                    destroy_state: Some(destroy_state::<T>),
+                    output: None,
+                    input: Some(input::<T>),
+                    fill_encap: Some(fill_encap::<T>),
+                    get_encap_size: Some(get_encap_size::<T>),
+                    cmp_encap: Some(cmp_encap::<T>),
+                    xmit: None,
+                    owner: module.as_ptr(),
+                },
+                input: process_input::<T>,
+                resume: process_resume::<T>,
             },
             GFP_KERNEL,
         )?;
-        // SAFETY: The operations stay where they are until `drop()` has unregistered them. Every
-        // state holds a reference to the module, so none outlives its operations.
-        let status = unsafe { bindings::lwtunnel_encap_add_ops(&*ops, T::TYPE.into()) };
+        // SAFETY: The operations stay where they are until `drop()` has unregistered them, and by
+        // the safety requirement there are no tunnels then.
+        let status = unsafe { bindings::lwtunnel_encap_add_ops(&ops.raw, T::TYPE.into()) };
 
         match status {
-            // INVARIANT: They were registered.
-            0 => Ok(Self {
-                ops,
-                _encap: PhantomData,
-            }),
+            // INVARIANT: They are registered in both places.
+            0 => {
+                place.store(&*ops, Release);
+                Ok(Self {
+                    ops,
+                    _encap: PhantomData,
+                })
+            }
             -1 => Err(EEXIST),
             errno => Err(Error::from_errno(errno)),
         }
@@ -220,9 +261,12 @@ impl<T: Encap> Registration<T> {
 
 impl<T: Encap> Drop for Registration<T> {
     fn drop(&mut self) {
+        if let Some(place) = TYPES.get(usize::from(T::TYPE)) {
+            place.store(ptr::null(), Release);
+        }
         // SAFETY: By the type invariant the operations are registered. The function waits until no
         // packet uses them.
-        unsafe { bindings::lwtunnel_encap_del_ops(&*self.ops, T::TYPE.into()) };
+        unsafe { bindings::lwtunnel_encap_del_ops(&self.ops.raw, T::TYPE.into()) };
     }
 }
 
@@ -316,12 +360,22 @@ pub fn has_hooks() -> bool {
 /// later.
 ///
 /// `family` is the netfilter protocol family. A packet that may pass goes to [`Encap::resume`] of
-/// the tunnel of its route, which it must have until then.
+/// the tunnel of its route; if it has lost that, as it does when its destination is translated, it
+/// is dropped. So is one that does not start with a header of the family.
 #[cold]
-pub fn prerouting<T: Encap>(packet: OwnedSkBuff, family: u8, _bh: &BhDisabled) -> InputStatus {
+pub fn prerouting(packet: OwnedSkBuff, family: u8, _bh: &BhDisabled) -> InputStatus {
+    let header_len = match family.into() {
+        bindings::NFPROTO_IPV4 => size_of::<bindings::iphdr>(),
+        bindings::NFPROTO_IPV6 => size_of::<bindings::ipv6hdr>(),
+        _ => return EINVAL.into(),
+    };
+
+    if packet.network_offset() != 0 || packet.data().len() < header_len {
+        return EINVAL.into();
+    }
     let hook = (family, bindings::nf_inet_hooks_NF_INET_PRE_ROUTING);
 
-    run_hook(packet, hook, deliver_resumed::<T>)
+    run_hook(packet, hook, continue_resume)
 }
 
 /// # Safety
@@ -336,33 +390,87 @@ unsafe extern "C" fn input<T: Encap>(skb: *mut bindings::sk_buff) -> c_int {
         return EINVAL.to_errno();
     }
     if has_hooks() {
-        return run_hook(packet, T::HOOK, deliver_hooked::<T>).0;
+        return hooked_input(packet, T::HOOK).0;
     }
+    match tunnel(&packet) {
+        // SAFETY: Tunnels of this type are from `build_state()` of `T`, whose registration this is.
+        // The last reference goes in an RCU callback, so the tunnel outlives this section with
+        // bottom halves off, even when the packet is gone.
+        Some((lws, ty)) if ty == T::TYPE => unsafe {
+            process_input::<T>(lws, packet, BhDisabled::assume()).0
+        },
+        _ => EINVAL.to_errno(),
+    }
+}
+
+/// Returns the tunnel of the route of a packet, and its type.
+#[inline]
+fn tunnel(packet: &SkBuff) -> Option<(NonNull<bindings::lwtunnel_state>, u16)> {
+    let dst = packet.dst()?;
+    // SAFETY: The route is valid, and its tunnel does not change.
+    let lws = NonNull::new(unsafe { (*dst.as_raw()).lwtstate })?;
+
+    // SAFETY: A route holds its tunnel.
+    Some((lws, unsafe { (*lws.as_ptr()).type_ }))
+}
+
+/// # Safety
+///
+/// `lws` must be from [`build_state`] of `T` and live while bottom halves are off.
+#[inline]
+unsafe fn process_input<T: Encap>(
+    lws: NonNull<bindings::lwtunnel_state>,
+    packet: OwnedSkBuff,
+    bh: &BhDisabled,
+) -> InputStatus {
     // SAFETY: By the safety requirement.
-    unsafe { deliver(packet, T::input) }
+    unsafe { state::<T>(lws.as_ptr()) }.input(packet, bh)
+}
+
+/// # Safety
+///
+/// As [`process_input`].
+unsafe fn process_resume<T: Encap>(
+    lws: NonNull<bindings::lwtunnel_state>,
+    packet: OwnedSkBuff,
+    bh: &BhDisabled,
+) -> InputStatus {
+    // SAFETY: By the safety requirement.
+    unsafe { state::<T>(lws.as_ptr()) }.resume(packet, bh)
 }
 
 /// What netfilter calls when a packet may pass.
+///
+/// A packet that waits in a queue may have lost its route, and with that its hold on the module of
+/// the tunnel. So these functions must not be in that module: they are not generic and not inline.
 type Continuation =
     unsafe extern "C" fn(*mut bindings::net, *mut bindings::sock, *mut bindings::sk_buff) -> c_int;
 
-/// Lets netfilter look at a packet that is a valid one of `family`.
+/// Lets netfilter look at a packet that has reached its tunnel.
 #[cold]
+#[inline(never)]
+fn hooked_input(packet: OwnedSkBuff, hook: (u8, u32)) -> InputStatus {
+    run_hook(packet, hook, continue_input)
+}
+
+/// Lets netfilter look at a packet that is a valid one of the family.
 fn run_hook(packet: OwnedSkBuff, hook: (u8, u32), okay: Continuation) -> InputStatus {
     let (family, hook) = hook;
-    let skb = packet.into_raw();
+    // SAFETY: The packet is valid.
+    let dev = unsafe { bindings::skb_get_dev(packet.as_raw()) };
 
+    if dev.is_null() {
+        return EINVAL.into();
+    }
     // SAFETY: The packet is valid and given to the function, and so are its device and the
     // namespace of that. Who lets the packet pass owns it and has bottom halves off.
     let status = unsafe {
-        let dev = bindings::skb_get_dev(skb);
-
         bindings::NF_HOOK(
             family,
             hook,
             bindings::dev_net(dev),
             ptr::null_mut(),
-            skb,
+            packet.into_raw(),
             dev,
             ptr::null_mut(),
             Some(okay),
@@ -374,55 +482,50 @@ fn run_hook(packet: OwnedSkBuff, hook: (u8, u32), okay: Continuation) -> InputSt
 /// # Safety
 ///
 /// As [`input`].
-unsafe extern "C" fn deliver_hooked<T: Encap>(
+#[inline(never)]
+unsafe extern "C" fn continue_input(
     _net: *mut bindings::net,
     _sk: *mut bindings::sock,
     skb: *mut bindings::sk_buff,
 ) -> c_int {
     // SAFETY: By the safety requirement.
-    unsafe { deliver(OwnedSkBuff::from_raw(skb), T::input) }
+    unsafe { process(OwnedSkBuff::from_raw(skb), |ops| ops.input) }
 }
 
 /// # Safety
 ///
 /// As [`input`].
-unsafe extern "C" fn deliver_resumed<T: Encap>(
+#[inline(never)]
+unsafe extern "C" fn continue_resume(
     _net: *mut bindings::net,
     _sk: *mut bindings::sock,
     skb: *mut bindings::sk_buff,
 ) -> c_int {
     // SAFETY: By the safety requirement.
-    unsafe { deliver(OwnedSkBuff::from_raw(skb), T::resume) }
+    unsafe { process(OwnedSkBuff::from_raw(skb), |ops| ops.resume) }
 }
 
-/// Gives the packet to the tunnel of its route; drops it with `EINVAL` if that is not a `T`.
+/// Gives the packet to the tunnel of its route; drops it with `EINVAL` if that is not one of a type
+/// that is registered here.
 ///
 /// # Safety
 ///
 /// Bottom halves must be off.
-#[inline]
-unsafe fn deliver<T: Encap>(
-    packet: OwnedSkBuff,
-    f: impl FnOnce(&T, OwnedSkBuff, &BhDisabled) -> InputStatus,
-) -> c_int {
+unsafe fn process(packet: OwnedSkBuff, choose: impl FnOnce(&Operations) -> Process) -> c_int {
     // SAFETY: By the safety requirement.
     let bh = unsafe { BhDisabled::assume() };
-    let tunnel = packet.dst().and_then(|dst| {
-        // SAFETY: The route is valid, and its tunnel does not change.
-        let lws = ptr::NonNull::new(unsafe { (*dst.as_raw()).lwtstate })?;
 
-        // SAFETY: A route holds its tunnel.
-        (unsafe { (*lws.as_ptr()).type_ } == T::TYPE).then_some(lws)
-    });
-    let Some(lws) = tunnel else {
-        return EINVAL.to_errno();
-    };
-    // SAFETY: Tunnels of this type are from `build_state()` of `T`, whose registration this is. The
-    // last reference goes in an RCU callback, so the tunnel outlives this section with bottom
-    // halves off, even when the packet is gone.
-    let state = unsafe { state::<T>(lws.as_ptr()) };
+    tunnel(&packet)
+        .and_then(|(lws, ty)| {
+            let ops = NonNull::new(TYPES.get(usize::from(ty))?.load(Acquire).cast_mut())?;
 
-    f(state, packet, bh).0
+            // SAFETY: While a tunnel of its type lives a registration is not dropped.
+            Some((lws, choose(unsafe { ops.as_ref() })))
+        })
+        // SAFETY: The functions are those of the type of the tunnel, which lives as in `input()`.
+        .map_or(EINVAL.to_errno(), |(lws, process)| unsafe {
+            process(lws, packet, bh).0
+        })
 }
 
 /// # Safety

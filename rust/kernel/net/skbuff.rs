@@ -13,11 +13,13 @@ use crate::{
     bindings,
     net::{
         device::NetDevice,
-        dst::DstEntry, //
+        dst::{
+            DstEntry,
+            OwnedDst, //
+        }, //
     },
     prelude::*,
     softirq::BhDisabled,
-    sync::aref::ARef,
     types::Opaque, //
 };
 use core::{
@@ -284,11 +286,11 @@ impl SkBuff {
 
     /// Replaces the route of the packet.
     #[inline]
-    pub fn set_dst(mut self: Pin<&mut Self>, dst: ARef<DstEntry>) {
+    pub fn set_dst(mut self: Pin<&mut Self>, dst: OwnedDst) {
         self.as_mut().clear_dst();
         // SAFETY: The packet is valid, borrowed exclusively and has no route; the reference that
         // `dst` owns goes to it.
-        unsafe { bindings::skb_dst_set(self.as_raw(), ARef::into_raw(dst).as_ptr().cast()) };
+        unsafe { bindings::skb_dst_set(self.as_raw(), dst.into_raw()) };
     }
 }
 
@@ -371,6 +373,9 @@ impl OwnedSkBuff {
 
     /// Sends the packet, an Ethernet frame, from `dev`, and returns what that returned, as
     /// [`OwnedSkBuff::dst_input`] does.
+    ///
+    /// Segments that are still to be cut are those of the protocol whose checksum is still to be
+    /// computed.
     #[inline]
     pub fn transmit(self, dev: &NetDevice, _bh: &BhDisabled) -> c_int {
         let skb = self.into_raw();
@@ -379,6 +384,8 @@ impl OwnedSkBuff {
         unsafe { bindings::skb_orphan(skb) };
         // SAFETY: As above.
         unsafe { bindings::skb_forward_csum(skb) };
+        // SAFETY: As above.
+        unsafe { bindings::skb_partial_csum_to_transport_header(skb) };
         // SAFETY: As above.
         unsafe { bindings::skb_set_mac_header(skb, 0) };
         // SAFETY: As above.

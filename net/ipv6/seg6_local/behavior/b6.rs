@@ -18,7 +18,8 @@ use kernel::{
         ipv6::Routing,
         skbuff::SkBuff, //
     },
-    prelude::*, //
+    prelude::*,
+    softirq::BhDisabled, //
 };
 
 /// Puts an SRH on the packet.
@@ -32,8 +33,12 @@ pub(crate) struct EndB6 {
 
 impl EndB6 {
     /// Replaces `input_action_end_b6()` and `input_action_end_b6_encap()`.
-    pub(crate) fn process<'bh>(&self, skb: Pin<&mut SkBuff>) -> Result<Verdict<'bh>, Discard> {
-        let packet = SrPacket::find(skb, Routing::SegmentsLeft)?;
+    pub(crate) fn process<'bh>(
+        &self,
+        skb: Pin<&mut SkBuff>,
+        bh: &'bh BhDisabled,
+    ) -> Result<Verdict<'bh>, Discard> {
+        let packet = SrPacket::find(skb, Routing::SegmentsLeft, bh)?;
         let skb = match self.encapsulation {
             Encapsulation::Insert => packet.into_skb(),
             Encapsulation::Push => packet.advance()?.into_parts().0,

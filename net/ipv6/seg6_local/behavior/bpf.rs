@@ -49,7 +49,7 @@ impl EndBpf {
         skb: Pin<&mut SkBuff>,
         bh: &'bh BhDisabled,
     ) -> Result<Verdict<'bh>, Discard> {
-        let packet = SrPacket::find(skb, Routing::SegmentsLeft)?.advance()?;
+        let packet = SrPacket::find(skb, Routing::SegmentsLeft, bh)?.advance()?;
         let (mut skb, srh) = packet.into_parts();
 
         let guard = SrhStateGuard::new(&skb, srh, bh);

@@ -76,7 +76,7 @@ impl Vrf {
     ) -> Result<Verdict<'bh>, Discard> {
         let net = skb.dev(bh).ok_or(Discard::INVALID)?.namespace();
 
-        encap::terminate_ip(skb, family)?;
+        encap::terminate_ip(skb, family, bh)?;
         let dev = self.device(net, bh).ok_or(Discard::INVALID)?;
         Ok(Verdict::Receive(dev, family))
     }
@@ -118,7 +118,7 @@ impl EndDt6 {
     ) -> Result<Verdict<'bh>, Discard> {
         match self {
             Self::Table(table) => {
-                encap::terminate(skb, Inner::Ipv6)?;
+                encap::terminate(skb, Inner::Ipv6, bh)?;
                 Ok(Verdict::Forward(Lookup {
                     table: NonZeroU32::new(*table),
                     local: LocalDelivery::Allow,

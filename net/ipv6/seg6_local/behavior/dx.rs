@@ -50,7 +50,7 @@ impl EndDx2 {
     ) -> Result<Verdict<'bh>, Discard> {
         let net = skb.dev(bh).ok_or(Discard::INVALID)?.namespace();
 
-        encap::terminate(skb.as_mut(), Inner::Ethernet)?;
+        encap::terminate(skb.as_mut(), Inner::Ethernet, bh)?;
         let frame = skb.data().first_chunk().ok_or(Discard::INVALID)?;
         let protocol = Protocol::of(frame);
         let dev = net.find_device(self.oif, bh).filter(|dev| {
@@ -114,8 +114,12 @@ pub(crate) struct EndDx6 {
 
 impl EndDx6 {
     /// Replaces `input_action_end_dx6()`.
-    pub(crate) fn process<'bh>(&self, skb: Pin<&mut SkBuff>) -> Result<Verdict<'bh>, Discard> {
-        cross_connect(skb, Family::Ipv6, self.resume())
+    pub(crate) fn process<'bh>(
+        &self,
+        skb: Pin<&mut SkBuff>,
+        bh: &'bh BhDisabled,
+    ) -> Result<Verdict<'bh>, Discard> {
+        cross_connect(skb, Family::Ipv6, self.resume(), bh)
     }
 
     /// Replaces `input_action_end_dx6_finish()`.
@@ -136,8 +140,12 @@ pub(crate) struct EndDx4 {
 
 impl EndDx4 {
     /// Replaces `input_action_end_dx4()`.
-    pub(crate) fn process<'bh>(&self, skb: Pin<&mut SkBuff>) -> Result<Verdict<'bh>, Discard> {
-        cross_connect(skb, Family::Ipv4, self.resume())
+    pub(crate) fn process<'bh>(
+        &self,
+        skb: Pin<&mut SkBuff>,
+        bh: &'bh BhDisabled,
+    ) -> Result<Verdict<'bh>, Discard> {
+        cross_connect(skb, Family::Ipv4, self.resume(), bh)
     }
 
     /// Replaces `input_action_end_dx4_finish()`.
@@ -153,8 +161,9 @@ fn cross_connect<'bh>(
     skb: Pin<&mut SkBuff>,
     family: Family,
     verdict: Verdict<'bh>,
+    bh: &'bh BhDisabled,
 ) -> Result<Verdict<'bh>, Discard> {
-    encap::terminate_ip(skb, family)?;
+    encap::terminate_ip(skb, family, bh)?;
     if lwtunnel::has_hooks() {
         return Ok(Verdict::Prerouting(family));
     }

@@ -30,7 +30,8 @@ use kernel::{
         },
         skbuff::SkBuff, //
     },
-    prelude::*, //
+    prelude::*,
+    softirq::BhDisabled, //
 };
 
 /// Advances to the next segment.
@@ -43,8 +44,12 @@ pub(crate) struct End {
 impl End {
     /// Replaces `input_action_end()`.
     #[inline]
-    pub(crate) fn process<'bh>(&self, skb: Pin<&mut SkBuff>) -> Result<Verdict<'bh>, Discard> {
-        endpoint(skb, self.flavors)?;
+    pub(crate) fn process<'bh>(
+        &self,
+        skb: Pin<&mut SkBuff>,
+        bh: &'bh BhDisabled,
+    ) -> Result<Verdict<'bh>, Discard> {
+        endpoint(skb, self.flavors, bh)?;
         Ok(Verdict::Forward(Lookup::default()))
     }
 }
@@ -63,8 +68,12 @@ pub(crate) struct EndX {
 impl EndX {
     /// Replaces `input_action_end_x()`.
     #[inline]
-    pub(crate) fn process<'bh>(&self, skb: Pin<&mut SkBuff>) -> Result<Verdict<'bh>, Discard> {
-        endpoint(skb, self.flavors)?;
+    pub(crate) fn process<'bh>(
+        &self,
+        skb: Pin<&mut SkBuff>,
+        bh: &'bh BhDisabled,
+    ) -> Result<Verdict<'bh>, Discard> {
+        endpoint(skb, self.flavors, bh)?;
         Ok(Verdict::Forward(Lookup {
             next_hop: Some(self.next_hop),
             oif: self.oif.and_then(NonZeroU32::new),
@@ -83,8 +92,12 @@ pub(crate) struct EndT {
 impl EndT {
     /// Replaces `input_action_end_t()`.
     #[inline]
-    pub(crate) fn process<'bh>(&self, skb: Pin<&mut SkBuff>) -> Result<Verdict<'bh>, Discard> {
-        endpoint(skb, None)?;
+    pub(crate) fn process<'bh>(
+        &self,
+        skb: Pin<&mut SkBuff>,
+        bh: &'bh BhDisabled,
+    ) -> Result<Verdict<'bh>, Discard> {
+        endpoint(skb, None, bh)?;
         Ok(Verdict::Forward(Lookup {
             table: NonZeroU32::new(self.table),
             ..Lookup::default()
@@ -94,7 +107,11 @@ impl EndT {
 
 /// Makes the next segment the destination, in the way that the flavors ask for.
 #[inline]
-fn endpoint(mut skb: Pin<&mut SkBuff>, flavors: Option<Flavors>) -> Result<(), Discard> {
+fn endpoint(
+    mut skb: Pin<&mut SkBuff>,
+    flavors: Option<Flavors>,
+    bh: &BhDisabled,
+) -> Result<(), Discard> {
     let flavors = flavors.unwrap_or_default();
 
     // RFC 9800, Section 4.1.1: the argument of the destination comes before the SRH.
@@ -106,7 +123,7 @@ fn endpoint(mut skb: Pin<&mut SkBuff>, flavors: Option<Flavors>) -> Result<(), D
     } else {
         Routing::SegmentsLeft
     };
-    let packet = SrPacket::find(skb, routing)?;
+    let packet = SrPacket::find(skb, routing, bh)?;
     let fate = srh_fate(flavors, packet.segments_left());
     let packet = packet.advance()?;
 

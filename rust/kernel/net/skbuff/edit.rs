@@ -129,23 +129,25 @@ impl SkBuff {
     /// Inserts `len` zero octets before the octet at `offset`.
     ///
     /// Headers before that place keep their distance to the start of the data, headers behind it
-    /// keep theirs to the end. The link layer header of a packet that was decapsulated may be so far
-    /// in front that there is no room for it then: it is not set any more. Fails with `EINVAL` if
-    /// `offset` is not in the linear part or `len` is greater than [`MAX_INSERT`], and with `ENOMEM`
-    /// if memory is short.
+    /// keep theirs to the end; the link layer header ends where the data starts then. Fails with
+    /// `EINVAL` if `offset` is not in the linear part or `len` is greater than [`MAX_INSERT`], and
+    /// with `ENOMEM` if memory is short.
     pub fn insert_zeroed(mut self: Pin<&mut Self>, offset: u32, len: u32) -> Result {
         let end = offset.checked_add(len).ok_or(EINVAL)? as usize;
 
         if len > MAX_INSERT || offset as usize > self.data().len() {
             return Err(EINVAL);
         }
-        // SAFETY: The packet is valid and borrowed exclusively. `len` is far from where the sum of
-        // headroom and alignment overflows.
-        to_result(unsafe { bindings::skb_cow_head(self.as_raw(), len) })?;
+        let (has_mac, room) = (self.has_mac_header(), len + u32::from(self.mac_len()));
+        // SAFETY: The packet is valid and borrowed exclusively. The sum of two 16-bit numbers is far
+        // from where the sum of headroom and alignment overflows.
+        to_result(unsafe { bindings::skb_cow_head(self.as_raw(), room) })?;
 
         let headers = HeaderOffsets::read(&self);
-        // SAFETY: `skb_cow_head()` made room for `len` octets in front of the data.
+        // SAFETY: `skb_cow_head()` made private room for `len` octets in front of the data.
         unsafe { bindings::skb_push(self.as_raw(), len) };
+        // SAFETY: And for the link layer header.
+        unsafe { self.as_mut().rebuild_mac_header(has_mac) };
 
         // SAFETY: The linear part starts `len` octets earlier now, so it is at least `end` octets
         // long, and `skb_cow_head()` made the headers private.
@@ -153,27 +155,19 @@ impl SkBuff {
         data.copy_within(len as usize.., 0);
         data.split_at_mut(offset as usize).1.fill(0);
 
-        headers
-            .map(|at| {
-                if at <= i64::from(offset) {
-                    at
-                } else {
-                    at + i64::from(len)
-                }
-            })
-            .write(self.as_mut());
+        headers.shift(offset, i64::from(len)).write(self.as_mut());
         self.forget_odd_sum(len);
         Ok(())
     }
 
     /// Removes the `len` octets from `offset` on.
     ///
-    /// Fails with `ENOMEM` if the packet is shorter or memory is short.
+    /// Headers move as in [`SkBuff::insert_zeroed`]. Fails with `ENOMEM` if the packet is shorter or memory is short.
     pub fn remove(mut self: Pin<&mut Self>, offset: u32, len: u32) -> Result {
         let end = offset.checked_add(len).ok_or(ENOMEM)?;
 
         self.as_mut().ensure_writable(end)?;
-        let headers = HeaderOffsets::read(&self);
+        let (has_mac, headers) = (self.has_mac_header(), HeaderOffsets::read(&self));
         let skb = self.as_raw();
         // SAFETY: The packet is valid.
         let old = unsafe { (*skb).data };
@@ -187,16 +181,11 @@ impl SkBuff {
         // SAFETY: Both ranges are inside the `end` octets that `ensure_writable()` made linear and
         // private.
         unsafe { ptr::copy(old, old.add(len as usize), offset as usize) };
+        // SAFETY: It was in front of the data, where there is more room now; `ensure_writable()`
+        // made all that is in front of `end` private.
+        unsafe { self.as_mut().rebuild_mac_header(has_mac) };
 
-        headers
-            .map(|at| {
-                if at <= i64::from(offset) {
-                    at
-                } else {
-                    at - i64::from(len)
-                }
-            })
-            .write(self.as_mut());
+        headers.shift(offset, -i64::from(len)).write(self.as_mut());
         self.forget_odd_sum(len);
         Ok(())
     }
@@ -240,19 +229,44 @@ impl SkBuff {
         }
     }
 
-    /// Returns how many octets of the buffer are in front of the data.
+    /// Whether the link layer header is in front of the data.
     #[inline]
-    fn headroom(&self) -> i64 {
+    fn has_mac_header(&self) -> bool {
         let skb = self.as_raw();
 
-        // SAFETY: The packet is valid, and both point into its buffer.
-        unsafe { (*skb).data.offset_from((*skb).head) as i64 }
+        // SAFETY: The packet is valid.
+        let was_set = unsafe { bindings::skb_mac_header_was_set(skb) };
+
+        // SAFETY: As above.
+        was_set && unsafe { bindings::skb_mac_offset(skb) } + c_int::from(self.mac_len()) <= 0
+    }
+
+    /// Returns the length of the link layer header.
+    #[inline]
+    fn mac_len(&self) -> u16 {
+        // SAFETY: The packet is valid.
+        unsafe { bindings::skb_get_mac_len(self.as_raw()) }
+    }
+
+    /// Moves the link layer header to where the data starts now, if the packet `has` one.
+    ///
+    /// # Safety
+    ///
+    /// There must be room for it, in a private part of the buffer.
+    #[inline]
+    unsafe fn rebuild_mac_header(self: Pin<&mut Self>, has: bool) {
+        if has {
+            // SAFETY: The packet is valid and borrowed exclusively, and by the safety requirement.
+            unsafe { bindings::skb_mac_header_rebuild(self.as_raw()) };
+        } else {
+            // SAFETY: The packet is valid and borrowed exclusively.
+            unsafe { bindings::skb_unset_mac_header(self.as_raw()) };
+        }
     }
 }
 
 /// Where the headers of a packet start, `None` where that was not set.
 struct HeaderOffsets {
-    mac: Option<i64>,
     network: i64,
     transport: Option<i64>,
 }
@@ -265,38 +279,26 @@ impl HeaderOffsets {
         Self {
             network,
             // SAFETY: The packet is valid.
-            mac: unsafe { bindings::skb_mac_header_was_set(skb) }
-                // SAFETY: As above.
-                .then(|| unsafe { bindings::skb_mac_offset(skb) }.into()),
-            // SAFETY: As above.
             transport: unsafe { bindings::skb_transport_header_was_set(skb) }
                 // SAFETY: As above.
                 .then(|| unsafe { bindings::skb_transport_offset(skb) }.into()),
         }
     }
 
-    fn map(self, f: impl Fn(i64) -> i64) -> Self {
+    /// Lets the headers behind `offset` start `by` octets later.
+    fn shift(self, offset: u32, by: i64) -> Self {
+        let shifted = |at: i64| at + if at > i64::from(offset) { by } else { 0 };
+
         Self {
-            mac: self.mac.map(&f),
-            network: f(self.network),
-            transport: self.transport.map(&f),
+            network: shifted(self.network),
+            transport: self.transport.map(shifted),
         }
     }
 
     fn write(self, skb: Pin<&mut SkBuff>) {
-        let headroom = skb.headroom();
         let skb = skb.as_raw();
 
-        if let Some(at) = self.mac {
-            if at < -headroom {
-                // SAFETY: The packet is valid and borrowed exclusively.
-                unsafe { bindings::skb_unset_mac_header(skb) };
-            } else {
-                // SAFETY: As above.
-                unsafe { bindings::skb_set_mac_header(skb, at as c_int) };
-            }
-        }
-        // SAFETY: As above.
+        // SAFETY: The packet is valid and borrowed exclusively.
         unsafe { bindings::skb_set_network_header(skb, self.network as c_int) };
         if let Some(at) = self.transport {
             // SAFETY: As above.

@@ -18,8 +18,9 @@ import script as s
 from topology import ALT, IN_ADDRESS, OUT, SID, Net, Traffic, ip, sysctl
 
 A, B = "fd02::a", "fd02::b"
-PACKET = p.sr(SID, [A, B, SID], 2)
-NEXT = p.sr(B, [A, B, SID], 1)
+SEGMENTS = [A, B, SID]
+PACKET = p.sr(SID, SEGMENTS, 2)
+NEXT = p.sr(B, SEGMENTS, 1)
 PASSED = ([(OUT, p.hop(NEXT))], (1, len(PACKET), 0))
 DROPPED = ([], (0, 0, 1))
 TO_ALT = s.action(nl.END_X, p.addr("fd03::1"))
@@ -197,9 +198,20 @@ def add_stress(suite, net, script):
     suite.add("a wrong return value is told once", partial(warned, net), (True, 0))
 
 
-def dynptr(net, program):
-    """The packet through a dynptr: read, then an attempt to write."""
-    return net.through(end_bpf(program), PACKET)
+def add_dynptr(suite, net):
+    """The packet through a dynptr: read, an attempt to write, and as the memory that a helper writes to it."""
+    programs = ebpf.Object("dynptr.bpf.o")
+    for name, program in (("reads the packet", "reads"), ("does not write", "writes")):
+        suite.add(f"bpf_dynptr_from_skb {name}", partial(net.through, end_bpf(programs.program(program)), PACKET),
+                  PASSED)
+    packet = p.sr(SID, SEGMENTS, 2, flags=0xA5, tag=0x1234)
+    for name, program, tag in (("from the segments", "copies_apart", 0xFD02),
+                               ("that are overwritten", "copies_overlapping", 0xA512)):
+        attributes = end_bpf(programs.program(program))
+        want = [(OUT, p.sr(B, SEGMENTS, 1, flags=0xA5, tag=tag, hlim=63))], (1, len(packet), 0)
+        suite.add(f"store_bytes of bytes of the packet {name}", partial(net.through, attributes, packet), want)
+        suite.add(f"store_bytes of bytes of the packet {name}, which is cloned",
+                  partial(net.tapped, attributes, packet), (*want, packet))
 
 
 def main():
@@ -219,9 +231,7 @@ def main():
         add_redirect(suite, net, played, title)
         add_context(suite, net, played, title)
     add_tail_calls(suite, net, script, idle)
-    programs = ebpf.Object("dynptr.bpf.o")
-    suite.add("bpf_dynptr_from_skb reads the packet", partial(dynptr, net, programs.program("reads")), PASSED)
-    suite.add("bpf_dynptr_from_skb does not write", partial(dynptr, net, programs.program("writes")), PASSED)
+    add_dynptr(suite, net)
     add_stress(suite, net, script)
     suite.main()
 

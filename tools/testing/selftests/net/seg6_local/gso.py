@@ -21,26 +21,31 @@ import netlink as nl
 import packet as p
 import script as s
 from bpf import end_bpf
-from edge import CUST, Edge
+from edge import CUST, WIRE, Edge
 from topology import ALT, IPV4, IPV6, OUT, ROUTER_MAC, command, ip_batch, set_tunnel_source
 
 SID, A = "fcff:0:5000::e", "fd02:0:5000::a"
 INNER6, INNER4, TUNNELED = "fd07::7", "10.17.0.7", "fd08::8"
+FRAMED6, FRAMED4 = "fd09::9", "10.19.0.9"
 SEGMENT, SIZE = 1000, 5500
-DATA = bytes(range(256)) * 21 + bytes(SIZE - 256 * 21)
+DATA = bytes(range(251)) * 261
+LONGEST, MORE = 0xFFFF - 14, 80  # of the packets that a device takes, and what a program adds
 PSH_ACK, ACK = 0x18, 0x10
 NEEDS_CSUM, TCPV4, TCPV6 = 1, 1, 4
 PATH = ["fd02:0:5000::77", "fd03::9"]
 LOST = [], (0, 0, 1)
+DEFECTS = {"End.B6.Encaps": "B8", "End.DX2 of IPv6": "B26", "End.DX2 of IPv4": "B26"}
 
 ROUTES = f"""
 route add fd07::/16 encap seg6 mode encap segs {SID} dev dum0
+route add fd09::/16 encap seg6 mode l2encap segs {SID} dev dum0
 route add fd08::/16 encap seg6 mode encap segs {SID},{A} dev dum0
 route add fd07::/16 via fdff:3::1 dev alt0 table 100
 route add fd07::/16 via fdff:4::1 dev ve0 table 200
 """
 ROUTES4 = f"""
 route add 10.17.0.0/16 encap seg6 mode encap segs {SID} dev dum0
+route add 10.19.0.0/16 encap seg6 mode l2encap segs {SID} dev dum0
 route add 10.17.0.0/16 via 10.4.0.1 dev ve0 table 200
 """
 
@@ -56,10 +61,11 @@ class Flow:
     after: Callable
     label: str
     outer: int = 0
+    size: int = SIZE
 
-    def packet(self, offset=0, size=SIZE, flags=PSH_ACK, number=0):
-        """The packet that carries a part of the data."""
-        segment = p.tcp(DATA[offset:offset + size], seq=1 + offset, flags=flags)
+    def packet(self, offset=0, size=None, flags=PSH_ACK, number=0):
+        """The packet that carries a part of the data, or all of it."""
+        segment = p.tcp(DATA[offset:min(offset + (size or self.size), self.size)], seq=1 + offset, flags=flags)
         src = p.SRC if ":" in self.final else p.SRC4
         return self.build(p.summed(p.TCP, src, self.final, segment), number)
 
@@ -67,18 +73,23 @@ class Flow:
         """The packet with all data; instead of its checksum there is that of the pseudo header."""
         packet = self.packet()
         pseudo = p.addr(p.SRC if ":" in self.final else p.SRC4) + p.addr(self.final)
-        total = ~p.checksum(pseudo + struct.pack("!II", 20 + SIZE, p.TCP)) & 0xFFFF
+        total = ~p.checksum(pseudo + struct.pack("!II", 20 + self.size, p.TCP)) & 0xFFFF
         return p.edit(packet, self.tcp() + 16, struct.pack("!H", total))
 
     def tcp(self):
         """Where the TCP header is."""
-        return len(self.packet()) - SIZE - 20
+        return len(self.packet()) - self.size - 20
 
     def segments(self):
         """The packets that carry the data in segments."""
-        for number, offset in enumerate(range(0, SIZE, SEGMENT)):
-            flags = PSH_ACK if offset + SEGMENT >= SIZE else ACK
+        for number, offset in enumerate(range(0, self.size, SEGMENT)):
+            flags = PSH_ACK if offset + SEGMENT >= self.size else ACK
             yield self.packet(offset, SEGMENT, flags, number)
+
+
+def framed(packet):
+    """The Ethernet frame in which the packet gets to the router."""
+    return ROUTER_MAC + bytes((2, 0, 0, 0, 1, 0)) + (IPV6 if packet[0] >> 4 == 6 else IPV4) + packet
 
 
 def transmit(net, flow):
@@ -87,7 +98,7 @@ def transmit(net, flow):
     is_ipv6 = packet[0] >> 4 == 6
     start = 14 + flow.tcp()
     head = struct.pack("=BBHHHH", NEEDS_CSUM, TCPV6 if is_ipv6 else TCPV4, start + 20, SEGMENT, start, 16)
-    net.tx_paged.send(head + ROUTER_MAC + bytes((2, 0, 0, 0, 1, 0)) + (IPV6 if is_ipv6 else IPV4) + packet)
+    net.tx_paged.send(head + framed(packet))
 
 
 def through(net, flow):
@@ -100,7 +111,7 @@ def through(net, flow):
 @contextlib.contextmanager
 def without_offload():
     """A context in which the devices of the router neither cut segments nor compute checksums."""
-    devices = "out0", "alt0", "ve0"
+    devices = "out0", "alt0", "ve0", "l2"
     for device in devices:
         command("ethtool", "-K", device, "tx", "off", "tso", "off")
     try:
@@ -154,6 +165,11 @@ def flows(net):
         elif behavior.number == p.IPV6:
             yield Flow(behavior.name, attributes[behavior.name], INNER6,
                        lambda segment, _: p.ip6(p.TCP, INNER6, segment), p.hop, label, 64)
+        else:
+            yield Flow("End.DX2 of IPv6", behavior.attributes, FRAMED6,
+                       lambda segment, _: p.ip6(p.TCP, FRAMED6, segment), framed, WIRE, 78)
+            yield Flow("End.DX2 of IPv4", behavior.attributes, FRAMED4,
+                       lambda segment, number: p.ip4(p.TCP, FRAMED4, segment, ident=0x1234 + number), framed, WIRE, 78)
 
 
 def is_left(run, net, script, flow, want):
@@ -174,6 +190,23 @@ def add_failed_push(suite, net):
                   partial(is_left, run, net, script, flow, want), True, ("B24", False))
 
 
+def grown(net, script, flow):
+    """What comes out, in segments, when a program has added bytes to the SRH of the super-packet."""
+    script.write([s.adjust_srh(80, MORE)], (ebpf.OK,))
+    return cut(net, flow), script.results(1)
+
+
+def add_growth(suite, net):
+    """A program that grows a super-packet to more than its header can say, as that of each segment still can."""
+    script = s.Script()
+    flow = Flow("End.BPF", end_bpf(script.seg6local), A, routed(1),
+                lambda packet: p.hop(p.ip6(p.RH, A, p.srh(p.TCP, [A, SID], 0, bytes(MORE)) + packet[80:])), OUT,
+                size=LONGEST - 80 - 20)
+    out = [(OUT, flow.after(packet)) for packet in flow.segments()]
+    suite.add("End.BPF: a super-packet grows to more than 65535 bytes", partial(grown, net, script, flow),
+              ((out, (1, LONGEST, 0)), [0]), ("B43", (LOST, [0])))
+
+
 def main():
     """Builds the suite and runs it."""
     net = Edge()
@@ -183,12 +216,13 @@ def main():
     ip_batch(ROUTES4, "-4")
     for flow in flows(net):
         passed = 1, flow.outer + len(flow.packet()), 0
-        lost = ("B8", LOST) if flow.name == "End.B6.Encaps" else None
+        lost = flow.name in DEFECTS and (DEFECTS[flow.name], LOST)
         suite.add(f"{flow.name}: the super-packet leaves whole", partial(through, net, flow),
                   ([(flow.label, flow.after(flow.super_packet()))], passed), lost)
         suite.add(f"{flow.name}: the super-packet leaves in segments", partial(cut, net, flow),
                   ([(flow.label, flow.after(packet)) for packet in flow.segments()], passed), lost)
     add_failed_push(suite, net)
+    add_growth(suite, net)
     suite.main()
 
 

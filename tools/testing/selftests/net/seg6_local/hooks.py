@@ -21,8 +21,9 @@ from topology import ALT, OUT, SID, Net, command, expedite, ip, sysctl
 
 END = nl.u32(nl.ACTION, nl.END)
 KNOB = "net/netfilter/nf_hooks_lwtunnel"
-PACKET = p.sr(SID, ["fd02::a", SID], 1)
-AFTER = p.sr("fd02::a", ["fd02::a", SID], 0, hlim=63)
+A = "fd02::a"
+PACKET = p.sr(SID, [A, SID], 1)
+AFTER = p.sr(A, [A, SID], 0, hlim=63)
 PASSED = [(OUT, AFTER)], (1, len(PACKET), 0)
 UNSEEN = [], (0, 0, 0)
 NF_DROP, NF_ACCEPT = 0, 1
@@ -91,6 +92,34 @@ def marked(net):
         ip("-6", "rule", "del", "fwmark", "7", "table", "100")
 
 
+def from_source(net, attributes, packet):
+    """What a SID does with a packet, and whether a rule in the forward hook sees the link layer address it is from."""
+    with rule("counter name seen accept", f"ether saddr 02:00:00:00:01:00 ip6 daddr {A}", "forward"):
+        return net.through(attributes, packet), seen_by_rule()
+
+
+def adjusted(net, script, packet, delta):
+    """The same for a program that grows or shrinks the SRH."""
+    script.write([s.adjust_srh(80, delta)], (ebpf.OK,))
+    return from_source(net, end_bpf(script.seg6local), packet)
+
+
+def add_link_layer(suite, net, script):
+    """B43: the link layer header stays in front of a packet that gets longer or shorter."""
+    tlv = p.tlv(200, b"opaque")
+    longer = p.sr(SID, [A, SID], 1, tlvs=tlv)
+    for name, run, packet, after, known in (
+        ("End", partial(from_source, net, [END]), PACKET, AFTER, None),
+        ("PSP", partial(from_source, net, [END, nl.flavors(nl.PSP)]), PACKET, p.ip6(p.UDP, A, p.udp(), hlim=63), None),
+        ("B43: a program that grows the SRH", partial(adjusted, net, script, delta=8), PACKET,
+         p.sr(A, [A, SID], 0, tlvs=bytes(8), hlim=63), "B43"),
+        ("B43: a program that shrinks the SRH", partial(adjusted, net, script, delta=-8), longer, AFTER, "B43"),
+    ):
+        seen = [(OUT, after)], (1, len(packet), 0)
+        suite.add(f"{name}: a hook sees the link layer header", partial(run, packet=packet), (seen, 1),
+                  known and (known, (seen, 0)))
+
+
 class Queue:
     """A queue of netfilter (nfnetlink_queue)."""
 
@@ -142,6 +171,7 @@ def main():
     net = Net()
     suite = net.suite()
     expedite()
+    add_link_layer(suite, net, script)
     suite.add("without the sysctl the hook does not see the packet", partial(filtered, net, [END], "drop"), PASSED)
     inner, dx6 = p.ip6(p.UDP, "fd02::77", p.udp()), [nl.u32(nl.ACTION, nl.END_DX6), nl.addr6(nl.NH6, "::")]
     suite.add("without the sysctl the hook does not see the packet inside", partial(opened, net, dx6, inner),
@@ -158,7 +188,7 @@ def main():
         suite.add(f"{name}: queued and dropped", partial(queued, net, attributes, NF_DROP), UNSEEN)
     suite.add("the hook sees the packet as it came", partial(counted, net), (PASSED, 1))
     suite.add("a mark of the hook chooses the route", partial(marked, net), ([(ALT, AFTER)], (1, len(PACKET), 0)))
-    edited = p.sr("fd02::a", ["fd02::a", SID], 0, tag=0x102, tlvs=bytes(8), hlim=63)
+    edited = p.sr(A, [A, SID], 0, tag=0x102, tlvs=bytes(8), hlim=63)
     suite.add("helpers on a packet from a queue", partial(queued_script, net, script),
               (([(ALT, edited)], (1, len(PACKET), 0)), [0, 0, 0]))
     suite.main()

@@ -4,10 +4,14 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-extern int bpf_dynptr_from_skb(struct __sk_buff *skb, __u64 flags, struct bpf_dynptr *ptr) __ksym;
+int bpf_dynptr_from_skb(struct __sk_buff *skb, __u64 flags, struct bpf_dynptr *ptr) __ksym;
+void *bpf_dynptr_slice(const struct bpf_dynptr *p, __u64 at, void *buf, __u64 len) __ksym;
 
 #define ROUTING_TYPE_OFFSET	42
 #define ROUTING_TYPE_SRH	4
+#define SRH_FLAGS_OFFSET	45
+#define SRH_TAG_OFFSET		46
+#define SEGMENT_OFFSET		48
 
 SEC("lwt_seg6local")
 int reads(struct __sk_buff *skb)
@@ -33,6 +37,32 @@ int writes(struct __sk_buff *skb)
 		return BPF_DROP;
 	err = bpf_dynptr_write(&ptr, ROUTING_TYPE_OFFSET, &type, sizeof(type), 0);
 	return err == -EINVAL ? BPF_OK : BPF_DROP;
+}
+
+/* Makes two bytes of the packet the tag of the SRH, without a copy of its own. */
+static int copies(struct __sk_buff *skb, __u32 offset)
+{
+	struct bpf_dynptr ptr;
+	const void *from;
+
+	if (bpf_dynptr_from_skb(skb, 0, &ptr))
+		return BPF_DROP;
+	from = bpf_dynptr_slice(&ptr, offset, NULL, 2);
+	if (!from || bpf_lwt_seg6_store_bytes(skb, SRH_TAG_OFFSET, from, 2))
+		return BPF_DROP;
+	return BPF_OK;
+}
+
+SEC("lwt_seg6local")
+int copies_apart(struct __sk_buff *skb)
+{
+	return copies(skb, SEGMENT_OFFSET);
+}
+
+SEC("lwt_seg6local")
+int copies_overlapping(struct __sk_buff *skb)
+{
+	return copies(skb, SRH_FLAGS_OFFSET);
 }
 
 char _license[] SEC("license") = "GPL";
