@@ -21,6 +21,7 @@
  * @srh_len: octets of the SRH, which its 8-bit header length may not state yet
  * @present: the packet has an SRH
  * @valid: the SRH was validated after the last change of its TLVs
+ * @decapsulated: the outer headers of the packet were removed
  *
  * Offsets, not pointers: most of the helpers may move the packet.
  */
@@ -30,6 +31,7 @@ struct seg6_bpf_srh_edit {
 	u32 srh_len;
 	bool present;
 	bool valid;
+	bool decapsulated;
 };
 
 /**

@@ -37,6 +37,7 @@ use kernel::{
         ipv6,
         ipv6::Routing,
         skbuff::SkBuff,
+        tunnel,
         tunnel::Inner, //
     },
     prelude::*,
@@ -130,40 +131,54 @@ impl SrhState {
         unsafe { &*bindings::seg6_bpf_srh_state_this_cpu().cast::<Self>() }
     }
 
+    #[inline]
+    fn get(&self) -> bindings::seg6_bpf_srh_edit {
+        // SAFETY: The state is valid, and its user is this CPU with bottom halves off.
+        unsafe { (*self.0.get()).edit }
+    }
+
+    #[inline]
+    fn set(&self, raw: bindings::seg6_bpf_srh_edit) {
+        // SAFETY: As in `get()`.
+        unsafe { (*self.0.get()).edit = raw };
+    }
+
+    /// Changes the state, unless no program runs on `skb`.
+    #[inline]
+    fn update(
+        &self,
+        skb: &SkBuff,
+        f: impl FnOnce(bindings::seg6_bpf_srh_edit) -> bindings::seg6_bpf_srh_edit,
+    ) {
+        let raw = self.get();
+
+        if ptr::eq(raw.skb, skb.as_raw()) {
+            self.set(f(raw));
+        }
+    }
+
     /// Returns the SRH of `skb`; `None` if it has none or if no program runs on it.
     #[inline]
     fn load(&self, skb: &SkBuff) -> Option<Edit> {
-        // SAFETY: The state is valid, and its user is this CPU with bottom halves off.
-        let edit = unsafe { (*self.0.get()).edit };
+        let raw = self.get();
 
-        (edit.present && ptr::eq(edit.skb, skb.as_raw())).then_some(Edit {
-            offset: edit.srh_offset,
-            len: edit.srh_len,
-            is_valid: edit.valid,
+        (raw.present && ptr::eq(raw.skb, skb.as_raw())).then_some(Edit {
+            offset: raw.srh_offset,
+            len: raw.srh_len,
+            is_valid: raw.valid,
         })
     }
 
     /// Sets the SRH of `skb`; has no effect if no program runs on it.
     #[inline]
     fn store(&self, skb: &SkBuff, edit: Option<Edit>) {
-        // SAFETY: As in `load()`.
-        if ptr::eq(unsafe { (*self.0.get()).edit.skb }, skb.as_raw()) {
-            self.set(skb.as_raw(), edit);
-        }
-    }
-
-    #[inline]
-    fn set(&self, skb: *const bindings::sk_buff, edit: Option<Edit>) {
-        let raw = bindings::seg6_bpf_srh_edit {
-            skb,
+        self.update(skb, |raw| bindings::seg6_bpf_srh_edit {
             srh_offset: edit.map_or(0, |edit| edit.offset),
             srh_len: edit.map_or(0, |edit| edit.len),
             present: edit.is_some(),
             valid: edit.is_some_and(|edit| edit.is_valid),
-        };
-
-        // SAFETY: As in `load()`.
-        unsafe { (*self.0.get()).edit = raw };
+            ..raw
+        });
     }
 
     /// Finds the SRH of `skb` again after its headers have changed.
@@ -204,13 +219,20 @@ impl<'a> SrhStateGuard<'a> {
         // SAFETY: Bottom halves are off, and no program of the type runs inside another.
         let state = unsafe { &*bindings::seg6_bpf_srh_state_lock().cast::<SrhState>() };
 
-        state.set(skb.as_raw(), Some(span.into()));
+        state.set(bindings::seg6_bpf_srh_edit {
+            skb: skb.as_raw(),
+            ..pin_init::zeroed()
+        });
+        state.store(skb, Some(span.into()));
         Self(state)
     }
 
     /// Ends the edit; the packet is to be dropped if its SRH is not valid any more.
     #[inline]
-    pub(crate) fn finish(self, skb: Pin<&mut SkBuff>) -> Result<(), Discard> {
+    pub(crate) fn finish(self, mut skb: Pin<&mut SkBuff>) -> Result<(), Discard> {
+        if self.0.get().decapsulated {
+            tunnel::reset_control(skb.as_mut(), Inner::Ipv6);
+        }
         match self.0.validate(skb) {
             Ok(_) => Ok(()),
             Err(_) => Err(Discard::INVALID),
@@ -221,7 +243,7 @@ impl<'a> SrhStateGuard<'a> {
 impl Drop for SrhStateGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.0.set(ptr::null(), None);
+        self.0.set(pin_init::zeroed());
         // SAFETY: The lock was taken in `new()`, on this CPU.
         unsafe { bindings::seg6_bpf_srh_state_unlock() };
     }
@@ -362,6 +384,10 @@ pub(crate) fn action(
 
             encap::decapsulate(skb.as_mut(), Inner::Ipv6)?;
             skb.as_mut().reset_conntrack();
+            state.update(&skb, |raw| bindings::seg6_bpf_srh_edit {
+                decapsulated: true,
+                ..raw
+            });
             state.refresh(skb.as_mut());
             lookup.attach(skb, bh)
         }

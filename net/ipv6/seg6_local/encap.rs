@@ -37,7 +37,9 @@ pub(crate) fn terminate(
             return Err(Discard::INVALID);
         }
     }
-    decapsulate(skb, inner).map_err(|_| Discard::INVALID)
+    decapsulate(skb.as_mut(), inner).map_err(|_| Discard::INVALID)?;
+    tunnel::reset_control(skb, inner);
+    Ok(())
 }
 
 /// Does the same in front of an IP packet, which connection tracking is to take for a new one.
@@ -64,7 +66,8 @@ fn is_finished(mut skb: Pin<&mut SkBuff>, offset: u32, bh: &BhDisabled) -> bool 
     }
 }
 
-/// Removes the headers in front of `inner`; fails with `EBADMSG` if there is no such packet.
+/// Removes the headers in front of `inner`; fails with `EBADMSG` if there is no such packet. What
+/// [`tunnel::reset_control`] resets is left to the caller.
 pub(crate) fn decapsulate(skb: Pin<&mut SkBuff>, inner: Inner) -> Result {
     ipv6::find_header(&skb, inner.protocol(), Routing::Any)
         .and_then(|offset| tunnel::decapsulate(skb, offset, inner))

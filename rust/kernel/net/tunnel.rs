@@ -134,9 +134,9 @@ impl Inner {
 /// Cuts the first `len` octets of a packet off, so that it starts with the header of `inner`.
 ///
 /// The header is made linear and checked for its version and lengths; what the stack knows of the
-/// packet, from its outer headers, is reset. The packet learns of congestion that its outer header,
-/// of IPv6, met. Fails with `EBADMSG` if there is no such header and
-/// with `ENOMEM` if memory is short; the packet is as before then.
+/// packet, from its outer headers, is reset, except for what [`reset_control`] resets. The packet
+/// learns of congestion that its outer header, of IPv6, met. Fails with `EBADMSG` if there is no
+/// such header and with `ENOMEM` if memory is short; the packet is as before then.
 ///
 /// # Examples
 ///
@@ -177,16 +177,27 @@ pub fn decapsulate(mut skb: Pin<&mut SkBuff>, len: u32, inner: Inner) -> Result 
         Inner::Ethernet => {}
         Inner::Ipv4 => {
             skb.as_mut().leave_ipv4_out_of_sum(header_len);
-            reset_ipv4_control(skb.as_mut());
             skb.as_mut().set_protocol(bindings::ETH_P_IP as u16);
         }
-        Inner::Ipv6 => reset_ipv6_control(skb.as_mut()),
+        Inner::Ipv6 => {}
     }
     if met_congestion {
         // SAFETY: The packet is valid and borrowed exclusively; its header is linear and private.
         unsafe { bindings::INET_ECN_set_ce(skb.as_raw()) };
     }
     Ok(())
+}
+
+/// Lets the stack know nothing more from the outer headers of a packet that was decapsulated.
+///
+/// That is in the control block, which a BPF program has for itself while it runs.
+#[inline]
+pub fn reset_control(skb: Pin<&mut SkBuff>, inner: Inner) {
+    match inner {
+        Inner::Ethernet => {}
+        Inner::Ipv4 => reset_ipv4_control(skb),
+        Inner::Ipv6 => reset_ipv6_control(skb),
+    }
 }
 
 /// Lets the IPv6 stack know nothing of the packet but where it came from.
