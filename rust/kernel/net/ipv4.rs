@@ -117,6 +117,9 @@ pub fn read_options(mut skb: Pin<&mut SkBuff>, dev: &NetDevice) -> Result<(), Dr
     skb.as_mut()
         .ensure_writable(header_len.into())
         .map_err(|_| DropReason::NOMEM)?;
+    if skb.dst().is_some_and(|dst| !dst.is_ipv4()) {
+        return Err(DropReason::NOT_SPECIFIED);
+    }
     // SAFETY: The packet is valid and borrowed exclusively, so is its control block.
     let options = unsafe { &mut (*skb.control::<bindings::inet_skb_parm>()).opt };
 

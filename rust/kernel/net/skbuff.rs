@@ -16,7 +16,9 @@ use crate::{
         dst::{
             DstEntry,
             OwnedDst, //
-        }, //
+        },
+        ipv4,
+        ipv6, //
     },
     prelude::*,
     softirq::BhDisabled,
@@ -360,24 +362,44 @@ impl OwnedSkBuff {
     }
 
     /// Hands the packet to its route for input, and returns what that returned: 0, a negative
-    /// error number or a `NET_XMIT_` code. Without a route the packet is dropped.
+    /// error number or a `NET_XMIT_` code. A packet without a route, or that does not start with a
+    /// header of the route's family, is dropped.
     #[inline]
     pub fn dst_input(self, _bh: &BhDisabled) -> c_int {
-        if self.dst().is_none() {
-            self.free(DropReason::NOT_SPECIFIED);
-            return EINVAL.to_errno();
+        let header_len = self.dst().map(|dst| {
+            if dst.is_ipv4() {
+                ipv4::HEADER_LEN
+            } else {
+                ipv6::HEADER_LEN
+            }
+        });
+
+        if self.network_offset() != 0 || header_len.is_none_or(|len| self.data().len() < len.into())
+        {
+            return self.refuse();
         }
-        // SAFETY: By the type invariant the packet is valid and owned; it has a route.
+        // SAFETY: By the type invariant the packet is valid and owned; it has a route, and a header
+        // of its family.
         unsafe { bindings::dst_input(self.into_raw()) }
     }
 
+    /// Drops a packet that cannot be handed on.
+    #[cold]
+    fn refuse(self) -> c_int {
+        self.free(DropReason::NOT_SPECIFIED);
+        EINVAL.to_errno()
+    }
+
     /// Sends the packet, an Ethernet frame, from `dev`, and returns what that returned, as
-    /// [`OwnedSkBuff::dst_input`] does.
+    /// [`OwnedSkBuff::dst_input`] does. A packet without an Ethernet header is dropped.
     ///
     /// Segments that are still to be cut are those of the protocol whose checksum is still to be
     /// computed.
     #[inline]
     pub fn transmit(self, dev: &NetDevice, _bh: &BhDisabled) -> c_int {
+        if self.data().len() < bindings::ETH_HLEN as usize {
+            return self.refuse();
+        }
         let skb = self.into_raw();
 
         // SAFETY: By the type invariant the packet is valid and owned.

@@ -128,7 +128,7 @@ impl SkBuff {
 
     /// Inserts `len` zero octets before the octet at `offset`.
     ///
-    /// Headers before that place keep their distance to the start of the data, headers behind it
+    /// Headers before that place keep their distance to the start of the data, headers from there on
     /// keep theirs to the end; the link layer header ends where the data starts then. Fails with
     /// `EINVAL` if `offset` is not in the linear part or `len` is greater than [`MAX_INSERT`], and
     /// with `ENOMEM` if memory is short.
@@ -155,14 +155,18 @@ impl SkBuff {
         data.copy_within(len as usize.., 0);
         data.split_at_mut(offset as usize).1.fill(0);
 
-        headers.shift(offset, i64::from(len)).write(self.as_mut());
+        let (start, inserted) = (i64::from(offset), i64::from(len));
+        headers
+            .map(|at| if at >= start { at + inserted } else { at })
+            .write(self.as_mut());
         self.forget_odd_sum(len);
         Ok(())
     }
 
     /// Removes the `len` octets from `offset` on.
     ///
-    /// Headers move as in [`SkBuff::insert_zeroed`]. Fails with `ENOMEM` if the packet is shorter or memory is short.
+    /// Headers move as in [`SkBuff::insert_zeroed`]; those that are removed start at `offset` then.
+    /// Fails with `ENOMEM` if the packet is shorter or memory is short.
     pub fn remove(mut self: Pin<&mut Self>, offset: u32, len: u32) -> Result {
         let end = offset.checked_add(len).ok_or(ENOMEM)?;
 
@@ -185,7 +189,16 @@ impl SkBuff {
         // made all that is in front of `end` private.
         unsafe { self.as_mut().rebuild_mac_header(has_mac) };
 
-        headers.shift(offset, -i64::from(len)).write(self.as_mut());
+        let (start, removed) = (i64::from(offset), i64::from(len));
+        headers
+            .map(|at| {
+                if at > start {
+                    (at - removed).max(start)
+                } else {
+                    at
+                }
+            })
+            .write(self.as_mut());
         self.forget_odd_sum(len);
         Ok(())
     }
@@ -285,13 +298,11 @@ impl HeaderOffsets {
         }
     }
 
-    /// Lets the headers behind `offset` start `by` octets later.
-    fn shift(self, offset: u32, by: i64) -> Self {
-        let shifted = |at: i64| at + if at > i64::from(offset) { by } else { 0 };
-
+    /// Lets each header start where `f` says.
+    fn map(self, f: impl Fn(i64) -> i64) -> Self {
         Self {
-            network: shifted(self.network),
-            transport: self.transport.map(shifted),
+            network: f(self.network),
+            transport: self.transport.map(f),
         }
     }
 
