@@ -31,13 +31,10 @@ DATA = bytes(range(256))  # UDP sums short datagrams up itself when the checksum
 OPAQUE = p.tlv(200, bytes(range(1, 15)))
 KEPT, GIVEN_UP, BROKEN = ([DATA], [], 1), ([DATA], [DATA], 0), ([], [], 2)
 
+TCX_EGRESS = 47
 CSUM_UPDATE, CSUM_LEVEL = 40, 135
 WRONG = [*ebpf.mov(2, 0x1234), *ebpf.call(CSUM_UPDATE), *ebpf.returning(-1)]
 GOOD_GRE = [*ebpf.mov(2, 1), *ebpf.call(CSUM_LEVEL), *ebpf.returning(-1)]
-
-# Calls End.DT6 with table 0.
-OPEN = [*ebpf.mov(2, 0), *ebpf.store(4, 10, -4, 2), *ebpf.mov(2, nl.END_DT6), *ebpf.copy(3, 10), *ebpf.add(3, -4),
-        *ebpf.mov(4, 4), *ebpf.call(ebpf.ACTION), *ebpf.returning(ebpf.REDIRECT)]
 
 END, END_X, END_T, DX2, DX6, DX4, DT6, DT4, B6, B6_ENCAP = (nl.u32(nl.ACTION, number) for number in range(1, 11))
 DT46 = nl.u32(nl.ACTION, nl.END_DT46)
@@ -68,11 +65,17 @@ def in_gre(packet):
     return p.ip6(GRE, IN_ADDRESS, p.edit(payload, 4, struct.pack("!H", p.checksum(payload))))
 
 
+def opening(table):
+    """A program that calls End.DT6 with a table."""
+    return [*ebpf.mov(2, table), *ebpf.store(4, 10, -4, 2), *ebpf.mov(2, nl.END_DT6), *ebpf.copy(3, 10),
+            *ebpf.add(3, -4), *ebpf.mov(4, 4), *ebpf.call(ebpf.ACTION), *ebpf.returning(ebpf.REDIRECT)]
+
+
 @contextlib.contextmanager
-def watched(device, program):
-    """A context in which a program looks at all that a device receives."""
+def watched(device, program, hook=ebpf.TCX_INGRESS):
+    """A context in which a program looks at all that a device receives or, with hook TCX_EGRESS, sends."""
     fd = ebpf.load_program(program, ebpf.TYPE_SCHED_CLS)
-    link, _ = ebpf.bpf(ebpf.LINK_CREATE, "IIII", fd, socket.if_nametoindex(device), ebpf.TCX_INGRESS, 0)
+    link, _ = ebpf.bpf(ebpf.LINK_CREATE, "IIII", fd, socket.if_nametoindex(device), hook, 0)
     os.close(fd)
     lib.check(link >= 0, f"attaching a program to {device}: {link}")
     try:
@@ -265,7 +268,7 @@ def main():
     set_up_links()
     set_tunnel_source()
     table = Table(suite, net, script)
-    opener = net.sid(*end_bpf(ebpf.load_program(OPEN)), dst=OPENER)
+    opener = net.sid(*end_bpf(ebpf.load_program(opening(0))), dst=OPENER)
     add_ends(table, opener)
     add_helpers(table, opener)
     add_pushes(table)

@@ -8,13 +8,27 @@ tested in dx.py, dx2.py and dt.py.
 
 from functools import partial
 
+import ebpf
 import lib
 import packet as p
-from edge import Edge
-from topology import SID
+from bpf import end_bpf
+from checksum import TCX_EGRESS, opening, watched
+from edge import CUST, WIRE, Decap, Edge
+from topology import ALT, OUT, SID, ip_batch, sysctl
 
 A, B = "fd02::a", "fd02::b"
 DROPPED = [], (0, 0, 1)
+
+FLOW_LABEL, FLOWS = 0x12345, 32
+SKB_STORE_BYTES, GET_HASH_RECALC = 9, 34
+HASHED = [*ebpf.call(GET_HASH_RECALC), *ebpf.returning(-1)]
+DEVICES = {OUT: "out0", ALT: "alt0", CUST: "ve0", WIRE: "l2"}
+# A prefix with two neighbors, in each table that a behavior looks up.
+SPREAD = "".join(f"""
+route add fd05::/16 table {table} nexthop via {first} nexthop via {second}
+""" for table, first, second in ((254, "fdff:2::1 dev out0", "fdff:3::1 dev alt0"),
+                                 (100, "fdff:2::1 dev out0", "fdff:3::1 dev alt0"),
+                                 (200, "fdff:4::1 dev ve0", "fdff:4::2 dev ve0")))
 
 
 def used(left=0, segments=(SID, A), **fields):
@@ -159,6 +173,61 @@ def add_ecn(suite, net, behavior):
                       None if want == as_it_was else ("B30", as_it_was))
 
 
+def stamp(offset):
+    """A program that writes the flow hash of a frame into the frame."""
+    return [*ebpf.copy(6, 1), *ebpf.call(GET_HASH_RECALC), *ebpf.store(4, 10, -4, 0), *ebpf.copy(1, 6),
+            *ebpf.mov(2, offset), *ebpf.copy(3, 10), *ebpf.add(3, -4), *ebpf.mov(4, 4), *ebpf.mov(5, 0),
+            *ebpf.call(SKB_STORE_BYTES), *ebpf.returning(-1)]
+
+
+def of_flows(behavior, chain, target):
+    """Packets inside that are of many flows, in outer packets that are all of one: (inner, packet)."""
+    for number in range(FLOWS):
+        build = p.ip4 if behavior.number == p.IPV4 else p.ip6
+        inner = build(p.UDP, target, p.udp(dport=2000 + number))
+        if behavior.number == p.ETHERNET:
+            inner = p.ether(0x86DD, inner)
+        yield inner, p.chain(SID, chain, behavior.number, inner, flow=FLOW_LABEL)
+
+
+def hashes(net, behavior, chain):
+    """How many flow hashes the packets inside have when they leave, if the outer ones have had theirs."""
+    seen = set()
+    for inner, packet in of_flows(behavior, chain, behavior.target or "fd02::77"):
+        [(label, out)] = behavior.out(inner)
+        offset = len(inner) - 4 + (0 if behavior.number == p.ETHERNET else 14)
+        with watched(DEVICES[label], stamp(offset), TCX_EGRESS):
+            [(_, after)] = net.through(behavior.attributes, packet)[0]
+        lib.equal(after[:-4], out[:-4], "what comes out")
+        seen.add(after[-4:])
+    return len(seen)
+
+
+def neighbors(net, behavior, chain):
+    """How many of two neighbors get packets, if the hash of their flow chooses one."""
+    seen = set()
+    for inner, packet in of_flows(behavior, chain, "fd05::7"):
+        [(label, out)] = net.through(behavior.attributes, packet)[0]
+        lib.equal(out, p.hop(inner), "what comes out")
+        seen.add(label)
+    return len(seen)
+
+
+def hashed(run, *arguments):
+    """What a case returns while in0 computes the hash of all that it receives."""
+    with watched("in0", HASHED):
+        return run(*arguments)
+
+
+def add_hash(suite, net, behavior, chain):
+    """B30: the flow hash is that of the packet inside; with C it is that of the outer packet."""
+    suite.add(f"{behavior.name}: {FLOWS} flows in one have hashes of their own",
+              partial(hashed, hashes, net, behavior, chain), FLOWS, ("B30", 1))
+    if behavior.number == p.IPV6:
+        suite.add(f"{behavior.name}: {FLOWS} flows in one are spread over two neighbors",
+                  partial(hashed, neighbors, net, behavior, chain), 2, ("B30", 1))
+
+
 def paged(net, behavior):
     """A packet of which only a part is in the head of the skb: the cuts are in every header."""
     inner = behavior.inner(bytes(range(256)) * 18)
@@ -175,6 +244,8 @@ def main():
     """Builds the suite and runs it."""
     net = Edge()
     suite = net.suite()
+    sysctl("net/ipv6/fib_multipath_hash_policy", 1)
+    ip_batch(SPREAD)
     for behavior in net.decapsulations():
         add_chains(suite, net, behavior)
         add_insides(suite, net, behavior)
@@ -184,6 +255,9 @@ def main():
         packet = around(behavior, [used()])
         suite.add(f"{behavior.name}: cloned packet", partial(net.tapped, behavior.attributes, packet),
                   (behavior.out(behavior.inner()), (1, len(packet), 0), packet))
+        add_hash(suite, net, behavior, [used()])
+    helper = Decap("End.BPF with End.DT6", end_bpf(ebpf.load_program(opening(0))), p.IPV6, "fd02::77", OUT)
+    add_hash(suite, net, helper, [used(1, (A, SID))])
     suite.main()
 
 

@@ -168,7 +168,7 @@ def lives(net, action, inner):
         for change in ("", "link set blue down\n", GONE, blue("vrf"), GONE + blue("vrf", BLUE + 1),
                        GONE + blue("dummy"), GONE + blue("other vrf")):
             ip_batch(change)
-            seen.append([label for label, _ in net.send(carried(inner))])
+            seen.append(net.send(carried(inner)))
         ip_batch(GONE)
         return seen, net.rtnl.get_counters(SID)
 
@@ -191,10 +191,10 @@ def add_lives(suite, net):
     for name, action, number in BEHAVIORS:
         inner = udp(number, "fd05::7", "10.15.0.7")
         size = len(carried(inner))
+        out, alt = ([(label, p.hop(inner))] for label in (OUT, ALT))
         suite.add(f"{name}: the VRF is set down, deleted, made again, and its index is given to others",
-                  partial(lives, net, action, inner),
-                  ([[OUT], [OUT], [], [OUT], [], [], []], (3, 3 * size, 4)),
-                  ("B18", ([[OUT], [OUT], [], [OUT], [], [], [ALT]], (4, 4 * size, 3))))
+                  partial(lives, net, action, inner), ([out, out, [], out, [], [], []], (3, 3 * size, 4)),
+                  ("B18", ([out, out, [], out, [], [], alt], (4, 4 * size, 3))))
         suite.add(f"{name}: the VRF comes and goes under traffic", partial(under_traffic, net, action, inner))
 
 

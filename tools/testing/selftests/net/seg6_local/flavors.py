@@ -7,7 +7,7 @@ from functools import partial
 import lib
 import netlink as nl
 import packet as p
-from topology import ALT, BACK, IN_ADDRESS, OUT, SID, Net, sysctl
+from topology import ALT, BACK, IN_ADDRESS, OUT, SID, Net
 
 END, END_X = nl.u32(nl.ACTION, nl.END), nl.u32(nl.ACTION, nl.END_X)
 PSP = END, nl.flavors(nl.PSP)
@@ -137,9 +137,6 @@ def add_csid(suite, net):
             packet = p.sr(dst, [A, dst], **fields)
             suite.add(f"{name}, NEXT-C-SID: argument and {what}: the SRH is not looked at", partial(run, packet),
                       ([(neighbor, p.sr(after, [A, dst], hlim=63, **fields))], (1, len(packet), 0)))
-        packet = p.ip6(p.UDP, dst, p.udp())
-        suite.add(f"{name}, NEXT-C-SID: argument without HMAC, which is required", partial(unsigned, run, packet),
-                  ([(neighbor, p.ip6(p.UDP, after, p.udp(), hlim=63))], (1, len(packet), 0)))
         packet = p.sr(prefix, [A, B, prefix], 2)
         suite.add(f"{name}, NEXT-C-SID: no argument, 2 segments left", partial(run, packet),
                   ([(neighbor, p.sr(B, [A, B, prefix], 1, hlim=63))], (1, len(packet), 0)))
@@ -153,15 +150,6 @@ def add_csid(suite, net):
                              ("no segment left", p.sr(prefix, [A, prefix], 0)),
                              ("a wrong SRH", p.sr(prefix, [A, prefix], 1, last=2))):
             suite.add(f"{name}, NEXT-C-SID: no argument, {what}: dropped", partial(run, packet), DROPPED)
-
-
-def unsigned(run, packet):
-    """Runs a case while in0 demands an HMAC."""
-    sysctl("net/ipv6/conf/in0/seg6_require_hmac", 1)
-    try:
-        return run(packet)
-    finally:
-        sysctl("net/ipv6/conf/in0/seg6_require_hmac", 0)
 
 
 def main():

@@ -21,18 +21,22 @@ import netlink as nl
 import packet as p
 import script as s
 from bpf import end_bpf
+from bpf_helpers import TABLE
 from edge import CUST, WIRE, Edge
-from topology import ALT, IPV4, IPV6, OUT, ROUTER_MAC, command, ip_batch, set_tunnel_source
+from lwt_in import SEG6, lwt_bpf
+from topology import ALT, IPV4, IPV6, OUT, ROUTER_MAC, Installed, command, ip_batch, set_tunnel_source
 
 SID, A = "fcff:0:5000::e", "fd02:0:5000::a"
-INNER6, INNER4, TUNNELED = "fd07::7", "10.17.0.7", "fd08::8"
+INNER6, INNER4, TUNNELED, PUSHED = "fd07::7", "10.17.0.7", "fd08::8", "fd0f::f"
 FRAMED6, FRAMED4 = "fd09::9", "10.19.0.9"
+LUCKY = "fd01:0:5000::1"
 SEGMENT, SIZE = 1000, 5500
 DATA = bytes(range(251)) * 261
 LONGEST, MORE = 0xFFFF - 14, 80  # of the packets that a device takes, and what a program adds
 PSH_ACK, ACK = 0x18, 0x10
 NEEDS_CSUM, TCPV4, TCPV6 = 1, 1, 4
 PATH = ["fd02:0:5000::77", "fd03::9"]
+POLICY = p.srh(0, PATH, 1)
 LOST = [], (0, 0, 1)
 DEFECTS = {"End.B6.Encaps": "B8", "End.DX2 of IPv6": "B26", "End.DX2 of IPv4": "B26"}
 
@@ -41,6 +45,7 @@ route add fd07::/16 encap seg6 mode encap segs {SID} dev dum0
 route add fd09::/16 encap seg6 mode l2encap segs {SID} dev dum0
 route add fd08::/16 encap seg6 mode encap segs {SID},{A} dev dum0
 route add fd07::/16 via fdff:3::1 dev alt0 table 100
+route add fd08::/16 via fdff:3::1 dev alt0 table 100
 route add fd07::/16 via fdff:4::1 dev ve0 table 200
 """
 ROUTES4 = f"""
@@ -62,18 +67,25 @@ class Flow:
     label: str
     outer: int = 0
     size: int = SIZE
+    src: str = ""
+
+    def source(self):
+        """The address that the packet is from."""
+        return self.src or (p.SRC if ":" in self.final else p.SRC4)
 
     def packet(self, offset=0, size=None, flags=PSH_ACK, number=0):
         """The packet that carries a part of the data, or all of it."""
         segment = p.tcp(DATA[offset:min(offset + (size or self.size), self.size)], seq=1 + offset, flags=flags)
-        src = p.SRC if ":" in self.final else p.SRC4
-        return self.build(p.summed(p.TCP, src, self.final, segment), number)
+        return self.build(p.summed(p.TCP, self.source(), self.final, segment), number)
 
     def super_packet(self):
-        """The packet with all data; instead of its checksum there is that of the pseudo header."""
-        packet = self.packet()
-        pseudo = p.addr(p.SRC if ":" in self.final else p.SRC4) + p.addr(self.final)
-        total = ~p.checksum(pseudo + struct.pack("!II", 20 + self.size, p.TCP)) & 0xFFFF
+        """The packet with all data, whose checksum is not made yet."""
+        return self.unsummed(self.packet())
+
+    def unsummed(self, packet):
+        """A packet with the checksum of the pseudo header instead of its own."""
+        pseudo = p.addr(self.source()) + p.addr(self.final)
+        total = ~p.checksum(pseudo + struct.pack("!II", len(packet) - self.tcp(), p.TCP)) & 0xFFFF
         return p.edit(packet, self.tcp() + 16, struct.pack("!H", total))
 
     def tcp(self):
@@ -85,6 +97,10 @@ class Flow:
         for number, offset in enumerate(range(0, self.size, SEGMENT)):
             flags = PSH_ACK if offset + SEGMENT >= self.size else ACK
             yield self.packet(offset, SEGMENT, flags, number)
+
+    def outcome(self, packets):
+        """What comes out if the SID gets these packets, and its counters."""
+        return [(self.label, self.after(packet)) for packet in packets], (1, self.outer + len(self.packet()), 0)
 
 
 def framed(packet):
@@ -109,22 +125,34 @@ def through(net, flow):
 
 
 @contextlib.contextmanager
-def without_offload():
-    """A context in which the devices of the router neither cut segments nor compute checksums."""
-    devices = "out0", "alt0", "ve0", "l2"
-    for device in devices:
-        command("ethtool", "-K", device, "tx", "off", "tso", "off")
+def without(*offloads):
+    """A context in which the devices of the router lack some offloads."""
+    def switch(state):
+        """Switches the offloads on or off."""
+        for device in ("out0", "alt0", "ve0", "l2"):
+            command("ethtool", "-K", device, *(word for offload in offloads for word in (offload, state)))
+
+    switch("off")
     try:
         yield
     finally:
-        for device in devices:
-            command("ethtool", "-K", device, "tx", "on", "tso", "on")
+        switch("on")
 
 
-def cut(net, flow):
-    """What comes out, of devices that cannot cut segments."""
-    with without_offload():
-        return through(net, flow)
+def under(context, run, *arguments):
+    """What a function returns in a context."""
+    with context():
+        return run(*arguments)
+
+
+def whole(flow):
+    """A super-packet that nobody has cut."""
+    return [flow.super_packet()]
+
+
+# How a super-packet leaves: (name, context, the packets that it is then).
+NO_OFFLOAD, NO_TUNNELS = partial(without, "tx", "tso"), partial(without, "tx-ipxip6-segmentation")
+WAYS = ("whole", contextlib.nullcontext, whole), ("in segments", NO_OFFLOAD, Flow.segments)
 
 
 def routed(left, number=p.TCP):
@@ -138,7 +166,7 @@ def policies():
 
     What they make is a function of how to build the packet, with the segments that are left, and of its payload.
     """
-    header = nl.attr(nl.SRH, p.srh(0, PATH, 1))
+    header = nl.attr(nl.SRH, POLICY)
     yield "End", (nl.u32(nl.ACTION, nl.END),), lambda build, rest: p.hop(build(0)(rest)), OUT
     yield ("End.B6", (nl.u32(nl.ACTION, nl.END_B6), header),
            lambda build, rest: p.hop(p.inline(build(1)(rest), PATH, 1)), ALT)
@@ -172,57 +200,100 @@ def flows(net):
                        lambda segment, number: p.ip4(p.TCP, FRAMED4, segment, ident=0x1234 + number), framed, WIRE, 78)
 
 
-def is_left(run, net, script, flow, want):
+def scripted(net, script, flow, call, verdict=ebpf.OK):
+    """What comes out for the super-packet if a program makes a call on it, the counters, and what the call returns."""
+    script.write([call], (verdict,))
+    return *through(net, flow), script.results(1)
+
+
+def pushed(net, script, flow):
+    """What comes out if an LWT_IN program pushes an SRH onto the super-packet, and what the helper returns."""
+    script.write([s.push_encap(SEG6, POLICY)], (ebpf.OK,))
+    with Installed(net, lwt_bpf(net, script.lwt_in, f"{flow.final}/128", "fdff:2::1")):
+        transmit(net, flow)
+        return net.collect(), script.results(1)
+
+
+def add_helpers(suite, net, script):
+    """Helpers of End.BPF that put headers on a super-packet, or take them off.
+
+    C takes the IPv6 header that End.DT6 leaves for that of TCP, and drops the packet. If it looks like one, because of
+    the source address, the packet is still cut as one in a tunnel.
+    """
+    attributes = end_bpf(script.seg6local)
+    encaps = Flow("End.BPF with End.B6.Encaps", attributes, A, routed(1),
+                  lambda packet: p.hop(p.encapsulated(routed(0)(packet[80:]), PATH, 1)), ALT)
+    opened, lucky = (Flow("End.BPF with End.DT6", attributes, TUNNELED,
+                          lambda segment, _, src=src: p.ip6(p.TCP, TUNNELED, segment, src=src), p.hop, ALT, 80, src=src)
+                     for src in (p.SRC, LUCKY))
+
+    def add(flow, way, known, *call):
+        """Adds a case: a call on a super-packet."""
+        how, context, packets = way
+        suite.add(f"{flow.name}: the super-packet leaves {how}",
+                  partial(under, context, scripted, net, script, flow, *call), (*flow.outcome(packets(flow)), [0]),
+                  known)
+
+    open_ = s.action(nl.END_DT6, TABLE[100]), ebpf.REDIRECT
+    for way in WAYS:
+        add(encaps, way, ("B8", (*LOST, [0])), s.action(nl.END_B6_ENCAP, POLICY))
+        add(opened, way, ("B12", (*LOST, [0])), *open_)
+    add(lucky, ("whole, also from devices that cut no tunnels", NO_TUNNELS, whole),
+        ("B12", (*lucky.outcome(map(lucky.unsummed, lucky.segments())), [0])), *open_)
+
+
+def add_push(suite, net, script):
+    """The helper of LWT_IN that puts headers on a super-packet."""
+    flow = Flow("push_encap of LWT_IN", (), PUSHED, lambda segment, _: p.ip6(p.TCP, PUSHED, segment),
+                lambda packet: p.hop(p.encapsulated(packet, PATH, 1)), ALT)
+    for how, context, packets in WAYS:
+        suite.add(f"{flow.name}: the super-packet leaves {how}", partial(under, context, pushed, net, script, flow),
+                  (flow.outcome(packets(flow))[0], [0]), ("B8", ([], [0])))
+
+
+def is_left(want, *arguments):
     """Whether the packet is as before after a program has failed to push an SRH."""
-    _, header, code = next(p.unsigned_srhs())
-    script.write([s.action(nl.END_B6_ENCAP, header)], (ebpf.OK,))
-    return run(net, flow) == want and script.results(1) == [-code]
+    return scripted(*arguments) == want
 
 
-def add_failed_push(suite, net):
+def add_failed_push(suite, net, script):
     """A program that tries to push an SRH, fails and lets the packet go on."""
-    script = s.Script()
+    _, header, code = next(p.unsigned_srhs())
     flow = Flow("End.BPF", end_bpf(script.seg6local), A, routed(1), lambda packet: p.hop(routed(0)(packet[80:])), OUT)
-    passed = 1, len(flow.packet()), 0
-    for how, run, packets in (("whole", through, [flow.super_packet()]), ("in segments", cut, flow.segments())):
-        want = [(OUT, flow.after(packet)) for packet in packets], passed
+    for how, context, packets in WAYS:
+        want = *flow.outcome(packets(flow)), [-code]
         suite.add(f"End.BPF with an End.B6.Encaps that fails: the super-packet leaves {how}",
-                  partial(is_left, run, net, script, flow, want), True, ("B24", False))
+                  partial(under, context, is_left, want, net, script, flow, s.action(nl.END_B6_ENCAP, header)), True,
+                  ("B24", False))
 
 
-def grown(net, script, flow):
-    """What comes out, in segments, when a program has added bytes to the SRH of the super-packet."""
-    script.write([s.adjust_srh(80, MORE)], (ebpf.OK,))
-    return cut(net, flow), script.results(1)
-
-
-def add_growth(suite, net):
+def add_growth(suite, net, script):
     """A program that grows a super-packet to more than its header can say, as that of each segment still can."""
-    script = s.Script()
     flow = Flow("End.BPF", end_bpf(script.seg6local), A, routed(1),
                 lambda packet: p.hop(p.ip6(p.RH, A, p.srh(p.TCP, [A, SID], 0, bytes(MORE)) + packet[80:])), OUT,
                 size=LONGEST - 80 - 20)
-    out = [(OUT, flow.after(packet)) for packet in flow.segments()]
-    suite.add("End.BPF: a super-packet grows to more than 65535 bytes", partial(grown, net, script, flow),
-              ((out, (1, LONGEST, 0)), [0]), ("B43", (LOST, [0])))
+    suite.add("End.BPF: a super-packet grows to more than 65535 bytes",
+              partial(under, NO_OFFLOAD, scripted, net, script, flow, s.adjust_srh(80, MORE)),
+              (*flow.outcome(flow.segments()), [0]), ("B43", (*LOST, [0])))
 
 
 def main():
     """Builds the suite and runs it."""
+    script = s.Script()
     net = Edge()
     suite = net.suite()
     set_tunnel_source()
     ip_batch(ROUTES)
     ip_batch(ROUTES4, "-4")
     for flow in flows(net):
-        passed = 1, flow.outer + len(flow.packet()), 0
         lost = flow.name in DEFECTS and (DEFECTS[flow.name], LOST)
-        suite.add(f"{flow.name}: the super-packet leaves whole", partial(through, net, flow),
-                  ([(flow.label, flow.after(flow.super_packet()))], passed), lost)
-        suite.add(f"{flow.name}: the super-packet leaves in segments", partial(cut, net, flow),
-                  ([(flow.label, flow.after(packet)) for packet in flow.segments()], passed), lost)
-    add_failed_push(suite, net)
-    add_growth(suite, net)
+        for how, context, packets in WAYS:
+            suite.add(f"{flow.name}: the super-packet leaves {how}", partial(under, context, through, net, flow),
+                      flow.outcome(packets(flow)), lost)
+    add_helpers(suite, net, script)
+    add_push(suite, net, script)
+    add_failed_push(suite, net, script)
+    add_growth(suite, net, script)
     suite.main()
 
 

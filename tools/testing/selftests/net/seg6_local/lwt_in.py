@@ -12,11 +12,13 @@ import netlink as nl
 import packet as p
 import script as s
 from bpf_helpers import BADMSG, INVAL, OPAQUE
-from topology import ALT, KEY, OUT, SECRET, Installed, Net, ip, set_hmac_key, set_tunnel_source, sysctl
+from edge import Edge
+from topology import ALT, KEY, OUT, SECRET, Installed, set_hmac_key, set_tunnel_source
 
 SEG6, SEG6_INLINE, ENCAP_IP = 0, 1, 2
 TARGET = "fd08::1"
 PACKET = p.ip6(p.UDP, TARGET, p.udp(), flow=0x1234567, hlim=30)
+PACKET4 = p.ip4(p.UDP, "198.51.100.1", p.udp())
 HEADER = p.srh(0, ["fd02::77", "fd03::9"], 1)
 
 
@@ -93,15 +95,25 @@ def add_pushes(suite, net, script):
         [(ALT, p.hop(outer + PACKET))], ebpf.REROUTE)
 
 
-def on_ipv4(net, script, kind, verdict=ebpf.DROP):
-    """What a push returns on an IPv4 packet, and what comes out."""
-    header = struct.pack("!BBHHHBBH", 0x45, 0, 28, 0, 0, 64, p.UDP, 0) + bytes((192, 0, 2, 1, 198, 51, 100, 1))
-    packet = p.edit(header, 10, struct.pack("!H", p.checksum(header))) + p.udp(b"")
+def on_ipv4(net, script, kind, verdict):
+    """What a push returns on an IPv4 packet, what comes out, and how often the program has run."""
     script.write([s.push_encap(kind, HEADER)], (verdict,))
-    with Installed(net, lwt_bpf(net, script.lwt_in, "198.51.100.0/24", "192.0.2.2", socket.AF_INET)):
-        net.transmit(packet)
-        out = net.collect()
+    with Installed(net, lwt_bpf(net, script.lwt_in, "198.51.100.0/24", "10.2.0.1", socket.AF_INET)):
+        out = net.send(PACKET4)
     return script.results(1), out, script.state()[0]
+
+
+def add_ipv4(suite, net, script):
+    """B23: C pushes the headers, then the route of the packet forwards it as IPv4.
+
+    What that takes for the time to live is the first octet of the outer source address, and for the checksum of the
+    header, which grows as the time to live gets less, two more.
+    """
+    mistaken = p.ip6(p.RH, "fd03::9", p.edit(HEADER, 0, bytes((p.IPV6,))) + PACKET4, src="fc01:100::2")
+    for title, kind, pushes in (("SEG6_INLINE", SEG6_INLINE, False), ("SEG6", SEG6, True)):
+        for verdict, out, c_out in ((ebpf.DROP, [], []), (ebpf.OK, [(OUT, p.hop4(PACKET4))], [(ALT, mistaken)])):
+            suite.add(f"{title} on IPv4, return {verdict}: -EBADMSG", partial(on_ipv4, net, script, kind, verdict),
+                      ([BADMSG], out, 1), pushes and ("B23", ([0], c_out, 1)))
 
 
 def tested(script, kind):
@@ -126,15 +138,12 @@ def of_lwt_xmit(kind):
 def main():
     """Builds the suite and runs it."""
     script = s.Script()
-    net = Net()
+    net = Edge()
     suite = net.suite()
     set_tunnel_source()
     set_hmac_key()
-    ip("addr", "add", "192.0.2.254/24", "dev", "out0")
-    sysctl("net/ipv4/ip_forward", 1)
     add_pushes(suite, net, script)
-    suite.add("SEG6_INLINE on IPv4: -EBADMSG", partial(on_ipv4, net, script, SEG6_INLINE), ([BADMSG], [], 1))
-    suite.add("SEG6 on IPv4: -EBADMSG", partial(on_ipv4, net, script, SEG6), ([BADMSG], [], 1), ("B23", ([0], [], 1)))
+    add_ipv4(suite, net, script)
     suite.add("BPF_PROG_TEST_RUN of SEG6_INLINE", partial(tested, script, SEG6_INLINE),
               (0, 0, [0], p.inline(PACKET, ["fd02::77", "fd03::9"], 1)))
     for kind in (SEG6, SEG6_INLINE, 3):
