@@ -15,6 +15,15 @@ mounted debugfs /sys/kernel/debug
 mounted tracefs /sys/kernel/tracing
 mounted cgroup2 /sys/fs/cgroup
 mkdir -p /run/netns
+
+# Each call that may move the data of a packet does, if the kernel has CONFIG_FAIL_SKB_REALLOC.
+realloc=/sys/kernel/debug/fail_skb_realloc
+if [ -d "$realloc" ]; then
+	echo 0 >"$realloc/verbose"
+	echo 1 >"$realloc/interval"
+	echo -1 >"$realloc/times"
+	echo 100 >"$realloc/probability"
+fi
 ip link set lo up
 export HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin
 cd /mnt/host

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs the kselftests of tools/testing/selftests/net/seg6_local in guests."""
 
-import os
 import re
 import shlex
 import subprocess
@@ -10,17 +9,18 @@ from dataclasses import dataclass
 import ktap
 import vm
 
-CONFIG = os.environ.get("CONFIG") or "base"
 DIRECTORY = "tools/testing/selftests/net/seg6_local"
 REPO = vm.TOOLS.parents[1]
+ALSO_FOR_C = ("prog", "client", "storm")
 MARK = re.compile(r"@@ (?:begin (?P<begin>\S+)|end (?P<end>\S+) (?P<status>\d+) (?P<seconds>\d+))$")
 
 
 @dataclass
 class Test:
-    """A test program. One with a crash pattern panics the C kernel with that text on the console.
+    """A test program. One with a crash pattern makes the C kernel print that text on the console.
 
-    The C kernel does not get those of the kinds `rust` and `debug`, which it may or may not survive.
+    Those of the kind `crash` end it, those of the kind `kasan` are only noticed by KASAN. It does not get those of the
+    kinds `rust` and `debug`, which it may or may not survive.
     """
 
     kind: str
@@ -33,18 +33,21 @@ def find(name=None):
     command = ["make", "--no-print-directory", "-s", "-C", REPO / DIRECTORY, "list"]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     tests = [Test(*line.split(None, 2)) for line in lines]
-    if not name and CONFIG == "base":
+    if not name and vm.CONFIG == "base":
         return [test for test in tests if test.kind != "debug"]
     return [test for test in tests if name in (None, test.name, test.name.rsplit(".", 1)[0])]
 
 
 def run(impl, tests, report):
-    """Runs tests on one kernel; report(impl, result, seconds) is called after each."""
-    pending = [test.name for test in tests if impl != "c" or test.kind not in ("crash", "rust", "debug")]
+    """Runs tests on one kernel; report(impl, result, seconds) is called after each.
+
+    With the kernel's checkers the C implementation only gets the programs that it does not survive.
+    """
+    pending = [test.name for test in tests if impl != "c" or vm.CONFIG == "base" and test.kind in ALSO_FOR_C]
     while pending:
         pending = run_guest(impl, pending, report)
     for test in tests:
-        if impl == "c" and test.crash:
+        if impl == "c" and (test.kind == "crash" or test.kind == "kasan" and vm.CONFIG != "base"):
             run_crash(test, report)
 
 
@@ -58,7 +61,7 @@ def run_guest(impl, names, report, command=guest_command, parse=ktap.parse_progr
 
     parse(name, output, status) makes the result of a test of its output.
     """
-    console = vm.LOGS / "test" / f"{impl}-{names[0]}-console.log"
+    console = vm.RESULTS / f"{impl}-{names[0]}-console.log"
     left, name, output = list(names), None, []
     with vm.boot(impl, command(names), console, VM_OUTPUT=str(vm.CACHE / "selftests"), VM_TIMEOUT="3600") as guest:
         for line in guest.stdout:
@@ -78,6 +81,8 @@ def run_guest(impl, names, report, command=guest_command, parse=ktap.parse_progr
         result.failures.append(f"the guest ended with status {guest.returncode}; console: {console}")
         report(impl, result, 0)
         left.remove(failed)
+    elif guest.returncode:
+        report(impl, ktap.Result("guest", failures=[f"it ended with status {guest.returncode}; console: {console}"]), 0)
     if impl != "c" and (lines := vm.splats(console)):
         report(impl, ktap.Result("console", failures=[*lines[:20], f"console: {console}"]), 0)
     return left
@@ -85,18 +90,18 @@ def run_guest(impl, names, report, command=guest_command, parse=ktap.parse_progr
 
 def finish(impl, name, output, status, parse):
     """Keeps the output of a test program and reads its result."""
-    (vm.LOGS / "test" / f"{impl}-{name}.log").write_text(output)
+    (vm.RESULTS / f"{impl}-{name}.log").write_text(output)
     return parse(name, output, status)
 
 
 def run_crash(test, report):
-    """Runs one program alone and expects that it takes the C kernel down in the known way."""
-    console = vm.LOGS / "test" / f"c-{test.name}-console.log"
+    """Runs one program alone and expects that the C kernel complains in the known way."""
+    console = vm.RESULTS / f"c-{test.name}-console.log"
     with vm.boot("c", guest_command([test.name]), console, VM_OUTPUT=str(vm.CACHE / "selftests"),
                  VM_TIMEOUT="300") as guest:
         output = guest.communicate()[0]
-    (vm.LOGS / "test" / f"c-{test.name}.log").write_text(output)
-    result = ktap.Result(f"{test.name} crashes the C kernel")
+    (vm.RESULTS / f"c-{test.name}.log").write_text(output)
+    result = ktap.Result(f"{test.name} breaks the C kernel")
     if re.search(test.crash, vm.console(console)):
         result.passed = 1
     else:

@@ -273,18 +273,24 @@ def memory():
 
 
 def nothing_leaks(net, data, want):
-    """Adds and deletes a SID, or tries to, so often that a leak of anything would be seen."""
+    """Adds and deletes a SID, or tries to, so often that a leak of anything would be seen.
+
+    kmemleak needs to see it only once, and leaks.py asks it.
+    """
+    has_kmemleak = os.path.exists(lib.KMEMLEAK)
     device = nl.u32(nl.RTA_OIF, net.devices["dum0"])
     add = nl.route(f"{SID}/128", device, nl.encap(nl.ENCAP_SEG6_LOCAL, data))
 
     def run():
         """Many SIDs; the first time, caches of the kernel fill."""
-        for _ in range(LEAK_ROUNDS):
+        for _ in range(1 if has_kmemleak else LEAK_ROUNDS):
             lib.equal(net.rtnl.flood(nl.RTM_NEWROUTE, [add] * LEAK_BATCH, nl.F_CREATE | nl.F_REPLACE), {want}, "adding")
         if want == ACCEPTED:
             lib.equal(net.rtnl.delete(nl.route(f"{SID}/128", device)), ACCEPTED, "deleting")
 
     run()
+    if has_kmemleak:
+        return
     before = memory()
     run()
     limit = LEAK_BATCH * LEAK_ROUNDS * 32 // 1024

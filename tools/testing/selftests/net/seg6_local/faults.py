@@ -25,7 +25,6 @@ from unload import unload
 
 SECONDS = float(os.environ.get("SEG6_SECONDS") or 20 * int(os.environ.get("SEG6_SLOWNESS", "1")))
 SEED = int(os.environ.get("SEG6_SEED", "1"))
-KMEMLEAK = "/sys/kernel/debug/kmemleak"
 FREED_LATER = ("vmap_area",)
 DEVICES = ("dum1", "blue", "l2")
 
@@ -125,21 +124,6 @@ class Storm:
         lib.wait_for(lambda: ebpf.programs() <= self.programs, "the programs are freed", 60)
 
 
-def leaks():
-    """What kmemleak finds; memory of the last seconds is no leak to it."""
-    for _ in range(2):
-        time.sleep(6)
-        kmemleak("scan")
-    with open(KMEMLEAK, encoding="ascii", errors="replace") as found:
-        return found.read()
-
-
-def kmemleak(command):
-    """Gives kmemleak a command."""
-    with open(KMEMLEAK, "w", encoding="ascii") as knob:
-        knob.write(command)
-
-
 def verify(scene, choice, packet, out):
     """What a new SID does with a packet, and its counters."""
     with choice.data() as data:
@@ -151,9 +135,9 @@ def add_storm(suite, storm):
     scene = storm.scene
     suite.add("SIDs come and go under traffic", storm.run)
     suite.add("no device is left over or lost", devices, devices())
-    if os.path.exists(KMEMLEAK):
-        kmemleak("clear")
-        suite.add("kmemleak finds nothing", leaks, "")
+    if os.path.exists(lib.KMEMLEAK):
+        lib.kmemleak("clear")
+        suite.add("kmemleak finds nothing", lib.leaks, "")
     else:
         suite.add("no kind of object grows and grows", storm.grown, {})
     suite.add("who serves the route after that", scene.serving)

@@ -27,6 +27,7 @@ from topology import ETH_P_ALL, OUT, SID, ip, packet_socket
 
 DIRECTORIES = ("/sys/kernel/debug/failslab", "/sys/kernel/debug/fail_page_alloc")
 PLENTY = 1 << 30
+FAILED = "failed allocations"
 EDITS, EDIT_PERCENT = 400, 20
 NO_MODULE = (errno.EOPNOTSUPP,)  # there was no memory to load it
 
@@ -87,6 +88,11 @@ class MemoryStorm(Storm):
         super().__init__(scene)
         self.modes = itertools.cycle((("packets", packets_fail), ("requests", requests_fail)))
 
+    def run(self):
+        """Goes on for the time that it has; some allocations have to fail."""
+        super().run()
+        lib.check(any(what[0] == FAILED and number for what, number in self.count.items()), "no allocation has failed")
+
     def operator(self):
         """A process that changes SIDs, whose requests may fail."""
         faults = partial(task_attribute, "make-it-fail", 1)
@@ -98,7 +104,7 @@ class MemoryStorm(Storm):
         before = injected()
         with mode():
             super().disturb(senders)
-        self.count["failed allocations", name] += injected() - before
+        self.count[FAILED, name] += injected() - before
         for victim in DEVICES:
             with contextlib.suppress(lib.Failed):
                 ip("link", "del", victim)
@@ -193,6 +199,7 @@ def edited_clones(net, script):
 
     What comes out is what the calls that succeeded have made of the packet. Returns whether a call has failed.
     """
+    lib.move_packets(0)  # one that has moved is a copy already
     outcomes = set()
     tlv = p.tlv(200, bytes(range(94)))
     calls = [(s.store_bytes(46, b"\2\3"), lambda model: model.store_bytes(46, b"\2\3")),
@@ -208,6 +215,7 @@ def edited_clones(net, script):
                 continue  # there was no memory for the packet or its route, which the source may have been told
             lib.check(not any(succeeded) and out in ([], [model.finish(False)]), f"results {results}, {out}")
             outcomes.add((*results, bool(out)))
+    lib.move_packets(100)
     lib.check((0, 0, 0, True) in outcomes, f"no packet was edited: {outcomes}")
     return any(result not in (0, s.NOT_CALLED) for outcome in outcomes for result in outcome[:-1])
 

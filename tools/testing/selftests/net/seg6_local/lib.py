@@ -23,12 +23,13 @@ IS_MODULE = IMPL == "rust"
 
 MODULE = "/sys/module/seg6_local"
 C_SYMBOL = "input_action_end_bpf"
+KMEMLEAK = "/sys/kernel/debug/kmemleak"
 # What a healthy kernel never prints; the runners on the host use it, too.
 SPLAT = re.compile(
     r"BUG:|WARNING:|Oops|Call Trace:|KASAN:|UBSAN:|kernel BUG at|Kernel panic|general protection fault|panicked"
     r"|possible .*(?:locking|deadlock)|suspicious RCU usage|rcu: INFO:|inconsistent lock state|refcount_t:"
     r"|blocked for more than|soft lockup|hw csum failure|unregister_netdevice|unreferenced object"
-    r"|new suspected memory leaks")
+    r"|new suspected memory leaks|memory leak detector disabled|turning off the locking|huh, entered")
 
 
 class Failed(Exception):
@@ -63,6 +64,29 @@ def wait_for(condition, what, seconds=10):
     while not condition():
         check(time.monotonic() < deadline, f"not within {seconds} s: {what}")
         time.sleep(0.02)
+
+
+def move_packets(percent):
+    """In how many cases of a hundred a call that may move the data of a packet does, if the kernel can be told."""
+    knob = "/sys/kernel/debug/fail_skb_realloc/probability"
+    if os.path.exists(knob):
+        with open(knob, "w", encoding="ascii") as file:
+            file.write(str(percent))
+
+
+def leaks():
+    """What kmemleak finds; memory of the last seconds is no leak to it."""
+    for _ in range(2):
+        time.sleep(6)
+        kmemleak("scan")
+    with open(KMEMLEAK, encoding="ascii", errors="replace") as found:
+        return found.read()
+
+
+def kmemleak(command):
+    """Gives kmemleak a command."""
+    with open(KMEMLEAK, "w", encoding="ascii") as knob:
+        knob.write(command)
 
 
 def shrink_slabs():
