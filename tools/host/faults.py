@@ -12,7 +12,7 @@ import selftests
 import vm
 
 IMPL = os.environ.get("IMPL", "rust")
-PROGRAM = "faults.py" if selftests.CONFIG == "base" else "faults_memory.py"
+PROGRAM = "faults.py" if vm.CONFIG == "base" else "faults_memory.py"
 SECONDS = int(os.environ["SEG6_SECONDS"])
 SPARE = 1200  # for all but the storm itself
 
@@ -25,12 +25,12 @@ def command(names):
 
 def main():
     """See the documentation of the module."""
-    if selftests.CONFIG == "uml":
+    if vm.CONFIG == "uml":
         sys.exit("error: this needs two CPUs and a module, which User Mode Linux does not have: use another CONFIG")
     results = []
-    (vm.LOGS / "test").mkdir(parents=True, exist_ok=True)
+    vm.RESULTS.mkdir(parents=True, exist_ok=True)
     selftests.run_guest(IMPL, [PROGRAM], lambda _, result, __: results.append(result), command)
-    for line in (vm.LOGS / "test" / f"{IMPL}-{PROGRAM}.log").read_text().splitlines():
+    for line in (vm.RESULTS / f"{IMPL}-{PROGRAM}.log").read_text().splitlines():
         if line.startswith(("#", "not ok")):
             print(line)
     for failure in (failure for result in results for failure in result.failures):

@@ -16,6 +16,8 @@ from lib import SPLAT  # noqa: E402  pylint: disable=wrong-import-position
 CACHE = Path(os.environ.get("SEG6_CACHE") or
              Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "seg6local")
 LOGS = CACHE / "log"
+CONFIG = os.environ.get("CONFIG") or "base"
+RESULTS = LOGS / "test" / CONFIG
 
 RUNNING = []
 
@@ -30,15 +32,18 @@ def boot(impl, command, log, **settings):
     return guest
 
 
+def end(*_):
+    """Ends all guests and the process, which does not even wait for its threads."""
+    for guest in RUNNING:
+        guest.terminate()
+    os._exit(130)
+
+
 def run(main):
     """Exits with the status that main() returns. When it is interrupted or terminated, it ends all guests."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        for guest in RUNNING:
-            guest.terminate()
-        os._exit(130)  # not even to wait for threads
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, end)
+    sys.exit(main())
 
 
 def console(log):

@@ -94,7 +94,6 @@ fi
 # Starts the guest as $guest. Its standard output is a pipe, because QEMU opens it again by name and would truncate
 # a file.
 start() {
-	: >"$VM_CONSOLE"
 	exec_sandbox timeout --foreground --kill-after=5 "$timeout" "${machine[@]}" \
 		</dev/null >"$work/out" 2>>"$VM_CONSOLE" &
 	guest=$!
