@@ -94,7 +94,24 @@ static void read_seeds(void)
 		fail("there are no seeds");
 }
 
-/* Asks for segmentation of the payload, TCP or UDP, into packets, if the headers are complete. */
+/* Finds the headers of the packet that is inside of all others; returns where it starts. */
+static size_t walk_in(const struct packet *packet, struct chain *chain)
+{
+	size_t at = 0;
+
+	walk(packet->data, packet->len, chain);
+	while (!chain->is_cut && chain->number == IPPROTO_IPV6 &&
+	       packet->len - at - chain->end >= IP6_LEN) {
+		at += chain->end;
+		walk(packet->data + at, packet->len - at, chain);
+	}
+	return at;
+}
+
+/*
+ * Asks for segmentation of the payload, TCP or UDP, of the outer or of an inner packet, if the
+ * headers are complete.
+ */
 static void add_gso(struct rng *rng, struct input *input)
 {
 	static const __u8 types[] = {
@@ -106,15 +123,18 @@ static void add_gso(struct rng *rng, struct input *input)
 	bool is_udp = type == VIRTIO_NET_HDR_GSO_UDP_L4;
 	size_t payload = 100 + rng_below(rng, 20000);
 	struct chain chain;
+	size_t ip, at;
 	__u8 *transport;
 
-	walk(packet->data, packet->len, &chain);
+	ip = walk_in(packet, &chain);
 	if (chain.is_cut)
 		return;
-	packet->data[chain.announced] = is_udp ? IPPROTO_UDP : IPPROTO_TCP;
-	transport = packet->data + chain.end;
+	at = ip + chain.end;
+	packet->data[ip + chain.announced] = is_udp ? IPPROTO_UDP : IPPROTO_TCP;
+	put16(packet->data + ip + 4, chain.end - IP6_LEN + 20 + payload);
+	transport = packet->data + at;
 	memset(transport, 0, 20 + payload);
-	packet->len = chain.end + 20 + payload;
+	packet->len = at + 20 + payload;
 	transport[12] = 5 << 4;
 	if (is_udp)
 		put16(transport + 4, 20 + payload);
@@ -122,8 +142,8 @@ static void add_gso(struct rng *rng, struct input *input)
 		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
 		.gso_type = type,
 		.gso_size = 1 + rng_below(rng, 1400),
-		.hdr_len = ETH_LEN + chain.end + (is_udp ? 8 : 20),
-		.csum_start = ETH_LEN + chain.end,
+		.hdr_len = ETH_LEN + at + (is_udp ? 8 : 20),
+		.csum_start = ETH_LEN + at,
 		.csum_offset = is_udp ? 6 : 16,
 	};
 }
@@ -134,16 +154,12 @@ static void add_gso(struct rng *rng, struct input *input)
  */
 static void add_checksum(struct rng *rng, struct input *input)
 {
-	struct packet *packet = &input->packet;
 	struct chain chain;
-	size_t at = 0;
+	size_t at = walk_in(&input->packet, &chain);
 
-	do {
-		walk(packet->data + at, packet->len - at, &chain);
-		at += chain.end;
-	} while (chain.number == IPPROTO_IPV6 && packet->len - at >= IP6_LEN);
 	if (chain.is_cut)
 		return;
+	at += chain.end;
 	input->vnet.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	input->vnet.csum_start = ETH_LEN + at + IP6_LEN;
 	input->vnet.csum_offset = rng_below(rng, 20);
@@ -351,8 +367,7 @@ static void run_batch(__u64 first, int count)
 	for (int i = 0; i < count; i++)
 		make_input(first + i, &inputs[i]);
 	if (option.map >= 0) {
-		if (make_script(&rng, &seeds, &inputs[0].packet, option.program >= 0, &script))
-			checks = CHECK_IP;
+		checks = make_script(&rng, &seeds, &inputs[0].packet, option.program >= 0, &script);
 		if (load_script(option.map, &script))
 			fail("loading a script");
 		if (option.program >= 0 && rng_chance(&rng, 20))

@@ -59,6 +59,7 @@ enum checks {
 	CHECK_FRAME,
 	CHECK_IP,
 	CHECK_PATH,
+	CHECK_LIST,
 };
 
 struct rng rng_new(__u64 seed, __u64 number);
@@ -91,8 +92,8 @@ void guide_keep_script(struct rng *rng, const struct script *script);
 void guide_packet(struct rng *rng, struct packet *packet);
 bool guide_script(struct rng *rng, struct script *script);
 
-bool make_script(struct rng *rng, const struct seeds *seeds, const struct packet *packet,
-		 bool is_lwt_in, struct script *script);
+enum checks make_script(struct rng *rng, const struct seeds *seeds, const struct packet *packet,
+			bool is_lwt_in, struct script *script);
 int load_script(int map, struct script *script);
 int test_run(int program, const __u8 *frame, size_t len);
 

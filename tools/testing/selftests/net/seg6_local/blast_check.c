@@ -25,6 +25,10 @@
  *     the kernel was asked to fill a checksum in or to cut the packet into segments.
  * The last three hold for packets that are known to come from one that was sent: by their flow
  * label. ICMPv6 errors and reports of the router have another one.
+ *
+ * CHECK_LIST, of behaviors and programs that add no SRH: the same, and each valid SRH has the
+ * segment list of one in the packet that was sent, and no more segments left: the next segment may
+ * be a SID of this router again.
  */
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
@@ -60,16 +64,37 @@ static bool was_sent(const struct packet *in, const __u8 *header, size_t len)
 	return false;
 }
 
-static const char *find_bad_srh(const struct packet *in, const __u8 *ip,
+/* Whether an SRH that is valid leads along the path of one in the packet that was sent. */
+static bool has_list_of(const struct packet *in, const __u8 *srh)
+{
+	size_t end = SRH_LEN + 16 * (srh[4] + 1);
+	struct chain chain;
+
+	walk(in->data, in->len, &chain);
+	for (int i = 0; i < chain.count; i++) {
+		const struct header *sent = &chain.headers[i];
+		const __u8 *at = in->data + sent->offset;
+
+		if (sent->number == IPPROTO_ROUTING && sent->len >= end && srh[4] == at[4] &&
+		    srh[3] <= at[3] && !memcmp(at + SRH_LEN, srh + SRH_LEN, end - SRH_LEN))
+			return true;
+	}
+	return false;
+}
+
+static const char *find_bad_srh(enum checks checks, const struct packet *in, const __u8 *ip,
 				const struct chain *chain)
 {
 	for (int i = 0; i < chain->count; i++) {
 		const struct header *header = &chain->headers[i];
 		const __u8 *at = ip + header->offset;
 
-		if (header->number == IPPROTO_ROUTING && !is_valid_srh(at, header->len) &&
-		    !was_sent(in, at, header->len))
+		if (header->number != IPPROTO_ROUTING || was_sent(in, at, header->len))
+			continue;
+		if (!is_valid_srh(at, header->len))
 			return "an SRH that is not valid";
+		if (checks == CHECK_LIST && !has_list_of(in, at))
+			return "another segment list";
 	}
 	return NULL;
 }
@@ -83,8 +108,8 @@ static bool has_payload_of(const struct packet *in, const __u8 *payload, size_t 
 }
 
 /* The packet `in` ends where it says. */
-static const char *find_path_fault(const struct packet *in, bool is_plain, const __u8 *ip,
-				   size_t len)
+static const char *find_path_fault(enum checks checks, const struct packet *in, bool is_plain,
+				   const __u8 *ip, size_t len)
 {
 	struct chain chain;
 	const char *fault;
@@ -95,7 +120,7 @@ static const char *find_path_fault(const struct packet *in, bool is_plain, const
 		if (stated_len(ip) != len)
 			return "a wrong payload length";
 		walk(ip, len, &chain);
-		fault = in ? find_bad_srh(in, ip, &chain) : NULL;
+		fault = in ? find_bad_srh(checks, in, ip, &chain) : NULL;
 		if (fault || !is_pushed(ip))
 			break;
 		if (chain.number != IPPROTO_IPV6)
@@ -154,8 +179,8 @@ const char *find_fault(enum checks checks, const struct packet *in, bool is_plai
 	type = get16(frame + ETH_LEN - 2);
 	frame += ETH_LEN;
 	len -= ETH_LEN;
-	if (type == ETH_P_IPV6 && checks == CHECK_PATH)
-		return find_path_fault(in, is_plain, frame, len);
+	if (type == ETH_P_IPV6 && checks >= CHECK_PATH)
+		return find_path_fault(checks, in, is_plain, frame, len);
 	if (type == ETH_P_IPV6)
 		return find_ipv6_fault(frame, len);
 	if (type == ETH_P_IP && checks == CHECK_IP)

@@ -149,6 +149,10 @@ static void add_header(struct rng *rng, const struct seeds *seeds, struct packet
 		data[2] = rng_chance(rng, 70) ? 1 : rng_next(rng);
 		if (data[1] && number != IPPROTO_FRAGMENT)
 			data[3] = len > 259 ? 255 : len - 4;
+		if (number == IPPROTO_FRAGMENT && rng_chance(rng, 60)) {
+			data[2] = 0;
+			data[3] = rng_below(rng, 2);	/* the first of many, or the only one */
+		}
 	}
 	data[0] = packet->data[announced];
 	if (packet->len + len > MAX_MUTATED)

@@ -266,21 +266,35 @@ static void compose_script(struct rng *rng, const struct seeds *seeds, struct pl
 		make_op(rng, seeds, places, is_lwt_in, script, i);
 }
 
-/* Makes a script for packets like this one; returns whether a call may decapsulate them. */
-bool make_script(struct rng *rng, const struct seeds *seeds, const struct packet *packet,
-		 bool is_lwt_in, struct script *script)
+/* What is known of the packets that come out after these calls. */
+static enum checks checks_of(const struct script *script, bool is_lwt_in)
+{
+	enum checks checks = is_lwt_in ? CHECK_PATH : CHECK_LIST;
+
+	for (int i = 0; i < count_ops(script); i++) {
+		const struct op *op = &script->ops[i];
+
+		if (op->call != CALL_ACTION)
+			continue;
+		if (op->a == SEG6_LOCAL_ACTION_END_DT6)
+			return CHECK_IP;
+		if (op->a == SEG6_LOCAL_ACTION_END_B6 || op->a == SEG6_LOCAL_ACTION_END_B6_ENCAP)
+			checks = CHECK_PATH;
+	}
+	return checks;
+}
+
+/* Makes a script for packets like this one; returns what is known of those that come out. */
+enum checks make_script(struct rng *rng, const struct seeds *seeds, const struct packet *packet,
+			bool is_lwt_in, struct script *script)
 {
 	struct places places = find_places(packet);
-	bool decapsulates = false;
 
 	if (guide_script(rng, script))
 		vary_script(rng, seeds, &places, is_lwt_in, script);
 	else
 		compose_script(rng, seeds, &places, is_lwt_in, script);
-	for (int i = 0; i < count_ops(script); i++)
-		decapsulates |= script->ops[i].call == CALL_ACTION &&
-				script->ops[i].a == SEG6_LOCAL_ACTION_END_DT6;
-	return decapsulates;
+	return checks_of(script, is_lwt_in);
 }
 
 static int bpf(int command, union bpf_attr *attr)

@@ -18,7 +18,7 @@ from lib import Failed, check
 from topology import IPV6, MARKER_DST, MTU, ROUTER_MAC, command, ip_batch, set_tunnel_source
 
 PUSHED_SRC = "fdff:7::1"
-FRAME, IP, PATH = range(3)
+FRAME, IP, PATH, LIST = range(4)
 SEGMENTING = ("alt0", "ve0")
 BUFFER = 1 << 26
 TUNSETIFF, IFF_TAP_RAW = 0x400454CA, 0x0002 | 0x1000 | 0x4000  # IFF_TAP, IFF_NO_PI, IFF_VNET_HDR
@@ -27,6 +27,13 @@ COUNT = re.compile(r"(\w+) (\d+)")
 
 class Invalid(Failed):
     """A packet came out that no router may send, or the router does not send any more."""
+
+
+def checks(program):
+    """What is known of the packets that come out of a program."""
+    if program.decapsulates():
+        return IP
+    return PATH if program.encapsulates() else LIST
 
 
 class Blaster:

@@ -19,7 +19,7 @@ import netlink as nl
 from diff_net import DiffNet, sid
 from generate import DEVICES, PLACES, Outcome
 from generate_program import LWT_IN, MAP, MAP_SIZE, PROGRAM
-from lib import check, served_by
+from lib import check
 from topology import ETH_P_ALL, packet_socket, sysctl
 
 WATCHDOG_SECONDS = 120
@@ -38,6 +38,10 @@ class Player:
         self.places = {PLACES[name]: self.net.devices[name] for name in DEVICES}
         self.places[PLACES[MAP]] = array
         self.places[PLACES[LWT_IN]] = ebpf.load_program(ebpf.returning(ebpf.OK), ebpf.TYPE_LWT_IN)
+
+    def serving(self):
+        """Checks who serves seg6local."""
+        self.net.serving()
 
     def placed(self, data):
         """`data` with the true numbers in place of those of generate.py."""
@@ -75,10 +79,14 @@ class Player:
         if configuration.hooks and not self.hooks:
             self.hooks = True
             sysctl("net/netfilter/nf_hooks_lwtunnel", 1)
-        if self.tap and not configuration.cloned:
+        self.clone(configuration.cloned)
+
+    def clone(self, is_cloned):
+        """Sets whether somebody else holds the packets that come in, too."""
+        if self.tap and not is_cloned:
             self.tap.close()
             self.tap = None
-        if configuration.cloned:
+        if is_cloned:
             self.tap = self.tap or packet_socket("in0", ETH_P_ALL)
             discard(self.tap)
 
@@ -128,8 +136,7 @@ def load(path):
 def main():
     """See the documentation of the module."""
     player = Player()
-    with player.net.installed(nl.u32(nl.ACTION, nl.END)):
-        served_by()
+    player.serving()
     with open(sys.argv[2], "wb") as results:
         for configuration in load(sys.argv[1]):
             pickle.dump(player.play(configuration), results)

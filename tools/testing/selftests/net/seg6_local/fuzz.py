@@ -7,11 +7,13 @@ packets, programs or netlink; FIRST and COUNT choose numbers, of which each is a
 "first,count", chooses some of the packets of a round. If PART is "guided", packets and scripts that show new coverage
 (CONFIG_KCOV) are the start of others, and a round depends on those before. It prints a line before and after each round
 for the host, which sees then what the kernel did last. It ends with the first round that fails: packets come out that
-no router may send, the kernel does not forward any more, its log tells of a bug, or something cannot be removed.
+no router may send, the kernel does not forward any more, its log tells of a bug, or something cannot be removed; and
+with a look for leaks, if the kernel has CONFIG_DEBUG_KMEMLEAK.
 """
 
 import collections
 import json
+import os
 import subprocess
 import sys
 from functools import partial
@@ -31,13 +33,16 @@ def rounds(kind, seed, numbers, part=None):
     """Runs rounds; yields the number and the counts of each."""
     log = lib.KernelLog()
     fuzzer = KINDS[kind](seed)
+    fuzzer.serving()
     if part == GUIDED:
         fuzzer.blaster.guide()
     arguments = [tuple(map(int, part.split(",")))] if part not in (None, GUIDED) else []
     for number in numbers:
         print(f"@ begin {number}", flush=True)
+        lib.move_packets(100 * (number % 2))
         counts = fuzzer.run(number, *arguments)
         lib.equal([line for line in log.read() if lib.SPLAT.search(line)], [], "the kernel log")
+        lib.check(part != GUIDED or number > numbers[0] or counts["edges"], "there is no coverage to be guided by")
         yield number, counts
 
 
@@ -46,6 +51,8 @@ def main(kind, seed, first, count, part=None):
     try:
         for number, counts in rounds(kind, int(seed), range(int(first), int(first) + int(count)), part):
             print(f"@ end {number} {json.dumps(counts)}", flush=True)
+        if os.path.exists(lib.KMEMLEAK):
+            lib.equal(lib.leaks(), "", "leaks")
     except lib.Failed as failure:
         print(f"@ failed\n{failure}", flush=True)
         sys.exit(1)
@@ -61,7 +68,7 @@ def fuzz(kind):
         if line.startswith("@ end"):
             total.update(json.loads(line.split(None, 3)[3]))
     print(f"# {kind}: {dict(total)}")
-    return sorted(total)
+    return sorted(+total)
 
 
 def suite():

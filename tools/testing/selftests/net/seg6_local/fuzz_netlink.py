@@ -11,10 +11,11 @@ import ebpf
 import generate
 import netlink as nl
 import packet as p
+from diff_net import sid
 from generate import DEVICES, PLACES
 from generate_program import LWT_IN, MAP, PROGRAM
-from lib import IS_MODULE, MODULE, check, equal, wait_for
-from topology import expedite, ip, ip_batch, new_namespace, sysctl
+from lib import IS_MODULE, MODULE, equal, served_by, wait_for
+from topology import Installed, expedite, ip, ip_batch, new_namespace, sysctl
 from unload import unload
 
 MESSAGES, DUMP_EVERY = 512, 32
@@ -59,6 +60,11 @@ class Netlink:
         self.places[PLACES[PROGRAM]] = ebpf.load_program(ebpf.returning(ebpf.OK))
         self.places[PLACES[LWT_IN]] = ebpf.load_program(ebpf.returning(ebpf.OK), ebpf.TYPE_LWT_IN)
         self.places[PLACES[MAP]] = ebpf.bpf(0, "IIII", 2, 4, 8, 1)[0]
+
+    def serving(self):
+        """Checks who serves seg6local."""
+        with Installed(self, sid("fcff::1/128", nl.u32(nl.ACTION, nl.END), self.places[PLACES["dum0"]])):
+            served_by()
 
     def run(self, number, part=(0, MESSAGES)):
         """Sends the requests of a round and removes what they have made; returns the counts."""

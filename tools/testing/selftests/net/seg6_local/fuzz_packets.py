@@ -38,6 +38,8 @@ def checks(made):
     action = struct.unpack_from("=I", nl.parse(made.attributes)[nl.ACTION])[0]
     if action == nl.END_DX2:
         return blaster.FRAME
-    if action in DECAPSULATING or made.program and made.program.decapsulates():
+    if action == nl.END_BPF:
+        return blaster.checks(made.program)
+    if action in DECAPSULATING:
         return blaster.IP
-    return blaster.PATH
+    return blaster.PATH if action in (nl.END_B6, nl.END_B6_ENCAP) else blaster.LIST

@@ -43,7 +43,10 @@ class Maker(generate_program.Maker):
 
 
 class Programs(Player):
-    """For each number a SID with scripts, or a route of type LWT_IN, and SIDs with programs of their own."""
+    """For each number a SID with scripts, or a route of type LWT_IN, and SIDs with programs of their own.
+
+    Every third number gets clones.
+    """
 
     def __init__(self, seed):
         super().__init__()
@@ -54,6 +57,7 @@ class Programs(Player):
     def run(self, number, part=(0, SCRIPTS * PACKETS_OF_SCRIPT)):
         """Runs a part of the scripts, on that many packets, and all of the programs; returns the counts."""
         chosen = random.Random(f"{self.seed}:{number}:programs")
+        self.clone(number % 3 == 0)
         counts = self.run_scripts(chosen, number, part)
         for index in range(PROGRAMS):
             counts += self.run_program(chosen, number, index)
@@ -73,9 +77,9 @@ class Programs(Player):
         """One random program."""
         made = program(chosen)
         fd = load_program(self.placed(made.instructions()))
-        checks = blaster.IP if made.decapsulates() else blaster.PATH
         made_for = packets(chosen, Target(SID), made.segments)
-        counts = self.blast(self.sid_of(fd), made_for, checks, number << 8 | index, (0, PACKETS_OF_PROGRAM))
+        counts = self.blast(self.sid_of(fd), made_for, blaster.checks(made), number << 8 | index,
+                            (0, PACKETS_OF_PROGRAM))
         os.close(fd)
         return counts + collections.Counter(programs=1)
 
@@ -87,7 +91,7 @@ class Programs(Player):
         """Sends packets while the route is there."""
         made_for, checks, number, part, *options = arguments
         with Installed(self.net, route):
-            return self.blaster.run(made_for, checks, self.seed << 32 | number, part, *options)
+            return self.blaster.run(made_for, checks, self.seed << 32 | number, part, *options, tap=self.tap)
 
 
 def packets(chosen, target, segments=None):

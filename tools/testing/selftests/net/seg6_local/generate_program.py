@@ -84,9 +84,17 @@ class Program:
         return b"".join([*code, *ebpf.mov(0, self.verdict), jump_if_good, *ebpf.mov(0, self.verdict_on_error),
                          *ebpf.EXIT])
 
+    def calls_action(self, *actions):
+        """Whether the program calls one of these actions."""
+        return any(call.helper == ebpf.ACTION and call.number in actions for call in self.calls)
+
     def decapsulates(self):
-        """Whether the program calls End.DT6."""
-        return any(call.helper == ebpf.ACTION and call.number == nl.END_DT6 for call in self.calls)
+        """Whether the program may remove headers."""
+        return self.calls_action(nl.END_DT6)
+
+    def encapsulates(self):
+        """Whether the program may add an SRH."""
+        return self.calls_action(nl.END_B6, nl.END_B6_ENCAP)
 
     @classmethod
     def make(cls, random, pushed):
