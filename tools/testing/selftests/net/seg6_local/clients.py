@@ -193,10 +193,10 @@ def siblings(tool):
 
 
 def looked_up(tool):
-    """What `ip route get` shows of a SID, apart from source address and use count, and what is left after del."""
+    """What `ip route get` shows of a SID, apart from source address, age and use count, and what is left after del."""
     (route,), left = tool.read(f"route add {SID} encap seg6local action End.X nh6 fd03::1 dev dum0",
                                f"route get {SID}", f"route del {SID}", SHOW)
-    return {key: value for key, value in route.items() if key not in ("prefsrc", "users")}, left
+    return {key: value for key, value in route.items() if key not in ("prefsrc", "age", "users")}, left
 
 
 def multipath(tool):
