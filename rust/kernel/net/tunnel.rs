@@ -286,9 +286,13 @@ fn prepare(mut skb: Pin<&mut SkBuff>, before: &Offloads) -> Result {
 
     // SAFETY: The packet is valid and borrowed exclusively.
     to_result(unsafe { bindings::iptunnel_handle_offloads(skb.as_raw(), GSO_TYPE) })?;
+    if before.is_encapsulated {
+        // What is known of the packet in the innermost tunnel stays right.
+        return Ok(());
+    }
     // SAFETY: As above.
     unsafe { bindings::skb_set_inner_protocol(skb.as_raw(), skb.protocol().to_be()) };
-    if skb.is_gso() && !before.is_encapsulated {
+    if skb.is_gso() {
         set_inner_transport(skb.as_mut());
     }
     Ok(())
@@ -296,14 +300,19 @@ fn prepare(mut skb: Pin<&mut SkBuff>, before: &Offloads) -> Result {
 
 /// Tells where the transport header is, which for an IPv6 packet that was received is where the
 /// first extension header is until now.
-fn set_inner_transport(skb: Pin<&mut SkBuff>) {
+///
+/// The stack reads a TCP header there without a check, so it is made linear; if that fails, the
+/// place stays the one that the stack knew.
+fn set_inner_transport(mut skb: Pin<&mut SkBuff>) {
     let offset = match u32::from(skb.protocol()) {
         bindings::ETH_P_IPV6 => ipv6::find_transport(&skb).ok(),
         _ => None,
     };
+    let Some(offset) = offset else { return };
+    let tcp_end = offset.saturating_add(size_of::<bindings::tcphdr>() as u32);
 
-    if let Some(offset) = offset {
-        // SAFETY: The packet is valid and borrowed exclusively.
+    if skb.as_mut().may_pull(tcp_end).is_ok() {
+        // SAFETY: The packet is valid and borrowed exclusively; the offset is in its linear part.
         unsafe { bindings::skb_set_inner_transport_header(skb.as_raw(), offset as c_int) };
     }
 }

@@ -2,7 +2,6 @@
 """Runs blast (blast.c), which sends random packets to a SID and checks what comes out."""
 
 import collections
-import fcntl
 import os
 import re
 import socket
@@ -15,13 +14,12 @@ from diff import discard
 from diff_net import SOURCE_MAC
 from generate_packet import ANYWHERE6, ROUTED6
 from lib import Failed, check
-from topology import IPV6, MARKER_DST, MTU, ROUTER_MAC, command, ip_batch, set_tunnel_source
+from topology import IPV6, MARKER_DST, ROUTER_MAC, command, open_tap, set_tunnel_source
 
 PUSHED_SRC = "fdff:7::1"
 FRAME, IP, PATH, LIST = range(4)
 SEGMENTING = ("alt0", "ve0")
 BUFFER = 1 << 26
-TUNSETIFF, IFF_TAP_RAW = 0x400454CA, 0x0002 | 0x1000 | 0x4000  # IFF_TAP, IFF_NO_PI, IFF_VNET_HDR
 COUNT = re.compile(r"(\w+) (\d+)")
 
 
@@ -52,10 +50,7 @@ class Blaster:
 
     def guide(self):
         """Lets the coverage of the kernel guide the choices from now on."""
-        tap = os.open("/dev/net/tun", os.O_RDWR)
-        fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH22x", b"tap0", IFF_TAP_RAW))
-        ip_batch(f"link set tap0 address {ROUTER_MAC.hex(':')} mtu {MTU} up\n")
-        self.guidance = ("-k", tap), ("-g", os.memfd_create("kept"))
+        self.guidance = ("-k", open_tap()), ("-g", os.memfd_create("kept"))
 
     def run(self, packets, checks, seed, part, *options, tap=None):
         """Sends packets of the range `part` that are made from `packets`; returns what blast has counted."""

@@ -11,6 +11,7 @@ test pass.
 """
 
 import contextlib
+import os
 import struct
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +25,7 @@ from bpf import end_bpf
 from bpf_helpers import TABLE
 from edge import CUST, WIRE, Edge
 from lwt_in import SEG6, lwt_bpf
-from topology import ALT, IPV4, IPV6, OUT, ROUTER_MAC, Installed, command, ip_batch, set_tunnel_source
+from topology import ALT, IPV4, IPV6, OUT, ROUTER_MAC, Installed, command, ip_batch, open_tap, set_tunnel_source
 
 SID, A = "fcff:0:5000::e", "fd02:0:5000::a"
 INNER6, INNER4, TUNNELED, PUSHED = "fd07::7", "10.17.0.7", "fd08::8", "fd0f::f"
@@ -277,6 +278,21 @@ def add_growth(suite, net, script):
               (*flow.outcome(flow.segments()), [0]), ("B43", (*LOST, [0])))
 
 
+def lying(net, tap):
+    """What comes out for a super-packet of which only the first headers are linear, as the last of them is TCP's, so it
+    says. That is behind 2048 bytes of options.
+
+    It is larger than the MTU, so that the stack reads the TCP header before it finds out.
+    """
+    options = p.option(p.TCP, 2048)
+    packet = p.ip6(p.RH, SID, p.srh(p.DSTOPT, [A, SID], 1) + options + p.tcp(DATA[:13000]))
+    start = 14 + 40
+    head = struct.pack("=BBHHHH", NEEDS_CSUM, TCPV6, start + 20, SEGMENT, start, 16)
+    with net.installed(nl.u32(nl.ACTION, nl.END_B6_ENCAP), nl.attr(nl.SRH, POLICY), dst=SID):
+        os.write(tap, head + framed(packet))
+        return net.collect(), net.rtnl.get_counters(SID)
+
+
 def main():
     """Builds the suite and runs it."""
     script = s.Script()
@@ -294,6 +310,8 @@ def main():
     add_push(suite, net, script)
     add_failed_push(suite, net, script)
     add_growth(suite, net, script)
+    suite.add("End.B6.Encaps: a super-packet that lies about its TCP header is dropped",
+              partial(lying, net, open_tap()), LOST)
     suite.main()
 
 

@@ -14,6 +14,7 @@ are first in, first out and everything runs on one CPU, so when the marker arriv
 """
 
 import collections
+import fcntl
 import os
 import socket
 import struct
@@ -44,6 +45,7 @@ NEIGHBORS = (
 LABELS = {bytes((2, 0, 0, 0, 1, number)): label for number, (label, *_) in enumerate(NEIGHBORS)}
 KEY, SECRET = 42, "secret"
 ROUTER_MAC = bytes((2, 0, 0, 0, 0, 1))
+TUNSETIFF, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x400454CA, 2, 0x1000, 0x4000
 
 ROUTER = """
 link set lo up
@@ -141,6 +143,14 @@ def packet_socket(device, protocol, *options):
     if device:
         sock.bind((device, protocol))
     return sock
+
+
+def open_tap():
+    """Adds tap0 to the current network namespace; what is written to the file is a virtio_net_hdr and a frame."""
+    tap = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH22x", b"tap0", IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
+    ip_batch(f"link set tap0 addrgenmode none address {ROUTER_MAC.hex(':')} mtu {MTU} up\n")
+    return tap
 
 
 def neighbor(address, number, device):
