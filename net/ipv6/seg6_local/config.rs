@@ -219,7 +219,7 @@ fn parse_vrf(
 }
 
 /// Tells the reason of an error.
-fn fail(extack: Option<&ExtAck>, msg: &'static CStr, error: Error) -> Error {
+fn fail(extack: Option<&ExtAck>, msg: &CStr, error: Error) -> Error {
     if let Some(extack) = extack {
         extack.set_msg(msg);
     }

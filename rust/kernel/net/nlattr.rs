@@ -100,10 +100,27 @@ impl ExtAck {
         unsafe { ptr.cast::<Self>().as_ref() }
     }
 
-    /// Sets the message that user space prints.
-    pub fn set_msg(&self, msg: &'static CStr) {
+    /// Sets the message that user space prints, of which there is room for 79 octets.
+    ///
+    /// It is copied: the answer is sent when a module that served the request may be gone.
+    pub fn set_msg(&self, msg: &CStr) {
         // SAFETY: The object is valid, and used by the thread that serves the request only.
-        unsafe { (*self.0.get())._msg = msg.as_char_ptr() };
+        let extack = unsafe { &mut *self.0.get() };
+
+        if let Some((_, buffer)) = extack._msg_buf.split_last_mut() {
+            buffer.fill(0);
+            for (to, from) in buffer.iter_mut().zip(msg.to_bytes()) {
+                *to = *from;
+            }
+        }
+        extack._msg = extack._msg_buf.as_ptr();
+    }
+
+    /// Tells user space nothing of the policy that an attribute breaks, which may be gone like the
+    /// message.
+    fn forget_policy(&self) {
+        // SAFETY: As in `set_msg()`.
+        unsafe { (*self.0.get()).policy = ptr::null() };
     }
 }
 
@@ -152,7 +169,7 @@ impl Attr {
     /// Fails as that does: with `ERANGE` or `EINVAL` if an attribute breaks its rule.
     pub fn parse_nested<const N: usize>(
         &self,
-        policy: &'static Policy<N>,
+        policy: &Policy<N>,
         extack: Option<&ExtAck>,
     ) -> Result<Attrs<'_, N>> {
         let mut table = [ptr::null_mut(); N];
@@ -160,7 +177,7 @@ impl Attr {
 
         // SAFETY: The table and the policy have room for `max_type + 1` entries, `Rule` is a
         // transparent wrapper, and the attribute and `extack` are valid.
-        to_result(unsafe {
+        let result = to_result(unsafe {
             bindings::nla_parse_nested_deprecated(
                 table.as_mut_ptr(),
                 max_type,
@@ -168,7 +185,11 @@ impl Attr {
                 policy.0.as_ptr().cast(),
                 extack.map_or(ptr::null_mut(), |extack| extack.0.get()),
             )
-        })?;
+        });
+        if let Some(extack) = extack {
+            extack.forget_policy();
+        }
+        result?;
 
         Ok(Attrs(table.map(|attr| {
             // SAFETY: The function stores null or pointers into the payload, which `self` keeps

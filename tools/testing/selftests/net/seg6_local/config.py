@@ -62,6 +62,14 @@ def attempt(net, data, kind=nl.ENCAP_SEG6_LOCAL, family=socket.AF_INET6):
     return result
 
 
+def told_of_policy(net):
+    """What the error for an attribute of a wrong size says besides its text."""
+    device = nl.u32(nl.RTA_OIF, net.devices["dum0"])
+    encap = nl.encap(nl.ENCAP_SEG6_LOCAL, END + nl.attr(nl.NH6, bytes(4)))
+    lib.equal(net.rtnl.add(nl.route(f"{SID}/128", device, encap)), LENGTH, "the error")
+    return set(net.rtnl.told)
+
+
 def policy_cases():
     """Attributes of a wrong size, on any action, and messages without a known action."""
     for kind, name in ((nl.ACTION, "ACTION"), (nl.TABLE, "TABLE"), (nl.IIF, "IIF"), (nl.OIF, "OIF"),
@@ -308,6 +316,9 @@ def main():
                   decap_cases(), srh_cases(), liberal_cases()):
         for name, data, want in cases:
             suite.add(f"{name}: {errno.errorcode.get(want[0], 'accepted')}", partial(attempt, net, data), want)
+    told = {nl.ERROR_TEXT, nl.ERROR_OFFSET}
+    suite.add("the error for an attribute says where that is", partial(told_of_policy, net), told,
+              ("D3", told | {nl.ERROR_POLICY}))
     for name, action in VRF_ACTIONS:
         for table in (VRF_TABLE, 4711):
             suite.add(f"{name} with table {table}, VRFs not in strict mode: EPERM",

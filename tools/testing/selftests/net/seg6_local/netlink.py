@@ -10,6 +10,7 @@ NLMSG_ERROR, NLMSG_DONE = 2, 3
 F_REQUEST, F_ACK, F_DUMP = 1, 4, 0x300
 F_REPLACE, F_EXCL, F_CREATE, F_APPEND = 0x100, 0x200, 0x400, 0x800
 ACK_TLVS = 0x200
+ERROR_TEXT, ERROR_OFFSET, ERROR_POLICY = 1, 2, 4
 NESTED = 0x8000
 FIB_MATCH = 0x2000
 
@@ -103,6 +104,7 @@ class Rtnl:
         self.sock.bind((0, groups))
         self.sock.settimeout(10)
         self.sequence = 0
+        self.told = {}
 
     def receive(self):
         """The messages of one datagram: (type, flags, sequence, payload)."""
@@ -128,11 +130,11 @@ class Rtnl:
                     return *self.error(payload, flags), replies
                 replies.append(payload)
 
-    @staticmethod
-    def error(payload, flags):
-        """The errno and the extack text of an error message."""
+    def error(self, payload, flags):
+        """The errno and the extack text of an error message; `told` is all that it says besides the errno."""
         errno = -struct.unpack_from("=i", payload)[0]
-        text = parse(payload[20:]).get(1) if flags & ACK_TLVS else None
+        self.told = parse(payload[20:]) if flags & ACK_TLVS else {}
+        text = self.told.get(ERROR_TEXT)
         return errno, text.rstrip(b"\0").decode() if text else None
 
     def flood(self, kind, bodies, flags=0):
