@@ -351,7 +351,8 @@ pub(crate) fn adjust_srh(
 /// | End.B6.Encaps | SRH | IPv6 header and SRH pushed, route |
 ///
 /// Fails with `EBADMSG` if the SRH is not valid, with `EINVAL` if the action or the parameter is
-/// not, and else with the error of the route. Replaces `bpf_lwt_seg6_action()`.
+/// not, and else with the error of the route. The parameter is read first, as it may be in the
+/// packet. Replaces `bpf_lwt_seg6_action()`.
 pub(crate) fn action(
     mut skb: Pin<&mut SkBuff>,
     action: u32,
@@ -362,24 +363,28 @@ pub(crate) fn action(
 
     match action {
         uapi::SEG6_LOCAL_ACTION_END_X => {
-            state.require_valid(skb.as_mut())?;
-            let next_hop = Some(Ipv6Addr::from(param.read::<16>()?));
+            let next_hop = param.read::<16>();
 
+            state.require_valid(skb.as_mut())?;
             Lookup {
-                next_hop,
+                next_hop: Some(Ipv6Addr::from(next_hop?)),
                 ..Lookup::default()
             }
             .attach(skb, bh)
         }
         uapi::SEG6_LOCAL_ACTION_END_T => {
+            let lookup = table_lookup(param);
+
             state.require_valid(skb.as_mut())?;
-            table_lookup(param)?.attach(skb, bh)
+            lookup?.attach(skb, bh)
         }
         uapi::SEG6_LOCAL_ACTION_END_DT6 => {
+            let lookup = table_lookup(param);
+
             state.require_valid(skb.as_mut())?;
             let lookup = Lookup {
                 local: LocalDelivery::Allow,
-                ..table_lookup(param)?
+                ..lookup?
             };
 
             encap::decapsulate(skb.as_mut(), Inner::Ipv6)?;
@@ -415,10 +420,12 @@ fn encapsulate(
     bh: &BhDisabled,
 ) -> Result {
     let state = SrhState::this_cpu(bh);
+    let mut buffer = [MaybeUninit::uninit(); srh::MAX_LEN];
+    let header = header.copy(&mut buffer);
 
     state.validate(skb.as_mut())?;
     let len = skb.len();
-    let result = push_encap(skb.as_mut(), encapsulation, header, bh);
+    let result = push_srh(skb.as_mut(), encapsulation, header?, bh);
 
     // Also a failure, that of the route, may come after the headers have changed.
     if skb.len() != len {
@@ -433,14 +440,23 @@ fn encapsulate(
 /// packet that is not IPv6, and else with the error of the route. Replaces
 /// `bpf_push_seg6_encap()`.
 pub(crate) fn push_encap(
-    mut skb: Pin<&mut SkBuff>,
+    skb: Pin<&mut SkBuff>,
     encapsulation: Encapsulation,
     header: &Memory<'_>,
     bh: &BhDisabled,
 ) -> Result {
     let mut buffer = [MaybeUninit::uninit(); srh::MAX_LEN];
-    let header = header.copy(&mut buffer)?;
 
+    push_srh(skb, encapsulation, header.copy(&mut buffer)?, bh)
+}
+
+/// Does what [`push_encap`] does, with a header that is no program's any more.
+fn push_srh(
+    mut skb: Pin<&mut SkBuff>,
+    encapsulation: Encapsulation,
+    header: &[u8],
+    bh: &BhDisabled,
+) -> Result {
     if !srh::is_valid(header, Form::Full) {
         return Err(EINVAL);
     }

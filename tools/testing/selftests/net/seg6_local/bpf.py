@@ -212,6 +212,9 @@ def add_dynptr(suite, net):
         suite.add(f"store_bytes of bytes of the packet {name}", partial(net.through, attributes, packet), want)
         suite.add(f"store_bytes of bytes of the packet {name}, which is cloned",
                   partial(net.tapped, attributes, packet), (*want, packet))
+    attributes = end_bpf(programs.program("routes"))
+    suite.add("End.X of an address in the packet, after adjust_srh", partial(net.through, attributes, packet),
+              ([(OUT, p.sr(B, SEGMENTS, 1, flags=0xA5, tag=0x1234, tlvs=bytes(8), hlim=63))], (1, len(packet), 0)))
 
 
 def main():

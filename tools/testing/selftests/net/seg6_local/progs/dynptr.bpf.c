@@ -2,6 +2,7 @@
 /* The packet through bpf_dynptr_from_skb(), which is read-only for this program type. */
 #include <linux/errno.h>
 #include <linux/bpf.h>
+#include <linux/seg6_local.h>
 #include <bpf/bpf_helpers.h>
 
 int bpf_dynptr_from_skb(struct __sk_buff *skb, __u64 flags, struct bpf_dynptr *ptr) __ksym;
@@ -12,6 +13,9 @@ void *bpf_dynptr_slice(const struct bpf_dynptr *p, __u64 at, void *buf, __u64 le
 #define SRH_FLAGS_OFFSET	45
 #define SRH_TAG_OFFSET		46
 #define SEGMENT_OFFSET		48
+#define SEGMENT_LEN		16
+#define TLV_OFFSET		96
+#define TLV_LEN			8
 
 SEC("lwt_seg6local")
 int reads(struct __sk_buff *skb)
@@ -63,6 +67,21 @@ SEC("lwt_seg6local")
 int copies_overlapping(struct __sk_buff *skb)
 {
 	return copies(skb, SRH_FLAGS_OFFSET);
+}
+
+/* Routes a packet to the address that is its last segment, where the packet has it; the SRH is to be validated first. */
+SEC("lwt_seg6local")
+int routes(struct __sk_buff *skb)
+{
+	struct bpf_dynptr ptr;
+	void *address;
+
+	if (bpf_lwt_seg6_adjust_srh(skb, TLV_OFFSET, TLV_LEN) || bpf_dynptr_from_skb(skb, 0, &ptr))
+		return BPF_DROP;
+	address = bpf_dynptr_slice(&ptr, SEGMENT_OFFSET, NULL, SEGMENT_LEN);
+	if (!address || bpf_lwt_seg6_action(skb, SEG6_LOCAL_ACTION_END_X, address, SEGMENT_LEN))
+		return BPF_DROP;
+	return BPF_REDIRECT;
 }
 
 char _license[] SEC("license") = "GPL";
