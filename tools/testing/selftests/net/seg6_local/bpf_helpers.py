@@ -11,6 +11,7 @@ The packets of these tests, as the program sees them: IPv6 header at 0, SRH at 4
 """
 
 import errno
+import os
 import struct
 from functools import partial
 
@@ -19,7 +20,7 @@ import netlink as nl
 import packet as p
 import script as s
 from bpf import end_bpf
-from topology import ALT, BACK, IN_ADDRESS, OUT, SID, Net, sysctl
+from topology import ALT, BACK, IN_ADDRESS, IPV6, OUT, ROUTER_MAC, SID, Net, open_tap, sysctl
 
 A, B = "fd02::a", "fd02::b"
 SEGMENTS = [A, B, SID]
@@ -193,6 +194,25 @@ def add_growth_limit(table):
             out=plain(tlvs=bytes(1992)))
 
 
+def grown(net, tap, script, payload_length):
+    """What adjust_srh by 8 bytes returns for a packet of that size, which is larger than what the router sends."""
+    packet = plain(2)
+    packet = edit_length(packet + bytes(40 + payload_length - len(packet)))
+    script.write([s.adjust_srh(96, 8)])
+    with net.installed(*end_bpf(script.seg6local)):
+        os.write(tap, bytes(10) + ROUTER_MAC + bytes(6) + IPV6 + packet)
+        net.collect()
+        return script.results(1)
+
+
+def add_longest(suite, net, script):
+    """B21: the payload length of the packet is 16 bits wide."""
+    tap = open_tap()
+    for length, results, known in ((65527, [0], None), (65528, [INVAL], ("B21", [0]))):
+        suite.add(f"growth of a packet with {length} bytes of payload: {results}",
+                  partial(grown, net, tap, script, length), results, known)
+
+
 def edit_length(packet):
     """`packet` with the payload length that it has."""
     return p.edit(packet, 4, struct.pack("!H", len(packet) - 40))
@@ -256,6 +276,7 @@ def main():
         add_adjust_srh(table)
         add_growth_limit(table)
         add_route_actions(table)
+    add_longest(suite, net, compiled)
     suite.main()
 
 
