@@ -27,6 +27,7 @@ SECONDS = float(os.environ.get("SEG6_SECONDS") or 20 * int(os.environ.get("SEG6_
 SEED = int(os.environ.get("SEG6_SEED", "1"))
 FREED_LATER = ("vmap_area",)
 DEVICES = ("dum1", "blue", "l2")
+VICTIMS = (*DEVICES, "namespace")
 
 
 def slabs():
@@ -52,11 +53,11 @@ class Storm:
         self.slabs = None
 
     def run(self):
-        """Goes on for the time that it has."""
+        """Goes on for the time that it has, and until all victims were destroyed without an error."""
         end = time.monotonic() + SECONDS
         senders = Sender(self.scene, 0), Sender(self.scene, 1)
         with senders[0], senders[1]:
-            while time.monotonic() < end:
+            while time.monotonic() < end or not all(self.count["destroyed", victim] for victim in VICTIMS):
                 self.disturb(senders)
                 self.show(senders)
                 self.calm()
@@ -75,7 +76,7 @@ class Storm:
 
     def disturb(self, senders):
         """SIDs and what they use come and go."""
-        victims = [*DEVICES, "namespace"]
+        victims = list(VICTIMS)
         self.random.shuffle(victims)
         with self.operator() as first, self.operator() as second:
             for victim, sender in zip(victims, itertools.cycle(senders)):
