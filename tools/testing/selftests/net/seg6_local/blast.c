@@ -3,18 +3,19 @@
  * Sends random packets to a SID and checks what comes out. See blaster.py, which runs it.
  *
  *   blast -t TX -v VNET -r RX [-d TAP] -s SEED [-f FIRST] -n COUNT -c CHECKS [-b BATCH]
- *         [-m MAP [-l PROGRAM]] [-k INJECT -g FILE]
+ *         -k INJECT [-m MAP [-l PROGRAM]] [-g FILE]
  *
  * All sockets are inherited packet sockets: TX and VNET send to the router, VNET with a virtio_net
  * header, RX receives all that it sends, TAP also gets what it receives, so that the router's
- * packets are clones. Standard input has records, each with a 32-bit length in front: a frame to
+ * packets are clones. INJECT is a TAP device of the router, whose driver, unlike that of a sender,
+ * takes a packet as it is. Standard input has records, each with a 32-bit length in front: a frame to
  * mark the end of a batch, then seeds: addresses (16 bytes) and IPv6 packets to the SID.
  *
  * Packet number N of a seed is the same in every run, so that -f and -n repeat a part of it. With
  * -m, each batch has its own script in the map. PROGRAM is the one that reads it if that is of type
- * LWT_IN, which the kernel can also run without a route. With -k, packets are written to a TAP
- * device of the router, and coverage guides the choices: see blast_guide.c. They depend then on
- * what is in FILE, which is kept from one run to the next.
+ * LWT_IN, which the kernel can also run without a route. With -g, all packets are written to
+ * INJECT, and coverage guides the choices: see blast_guide.c. They depend then on what is in FILE,
+ * which is kept from one run to the next.
  * The last line of the output is "sent N received N refused N tested N invalid N edges N kept N".
  */
 #define _GNU_SOURCE
@@ -26,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "blast.h"
@@ -43,6 +45,7 @@ struct input {
 	__u8 ethernet[ETH_LEN];
 	struct packet packet;
 	bool has_vnet;
+	bool is_injected;
 };
 
 static struct {
@@ -50,7 +53,7 @@ static struct {
 	__u64 seed, first, count;
 	enum checks checks;
 	int batch;
-} option = { .tap = -1, .map = -1, .program = -1, .inject = -1, .batch = 32 };
+} option = { .tap = -1, .map = -1, .program = -1, .inject = -1, .kept = -1, .batch = 32 };
 
 static struct {
 	__u64 sent, received, refused, tested, invalid, edges, kept;
@@ -148,6 +151,19 @@ static void add_gso(struct rng *rng, struct input *input)
 	};
 }
 
+/* Says that TCP starts somewhere behind the IPv6 header, so that what is behind that is in pages. */
+static void lie(struct rng *rng, struct input *input)
+{
+	struct virtio_net_hdr *vnet = &input->vnet;
+	size_t least = ETH_LEN + IP6_LEN;
+
+	if (vnet->gso_type != VIRTIO_NET_HDR_GSO_TCPV6)
+		return;
+	vnet->gso_size = 90; /* less than any payload, else there would be nothing to segment */
+	vnet->csum_start = least + rng_below(rng, vnet->csum_start - least + 1);
+	vnet->hdr_len = vnet->csum_start + 20;
+}
+
 /*
  * Asks for a checksum, which is written when the packet leaves: behind the headers that the router
  * may look at, also after a decapsulation.
@@ -173,6 +189,9 @@ static void add_vnet(struct rng *rng, struct input *input)
 	input->has_vnet = true;
 	if (rng_chance(rng, 30)) {
 		add_gso(rng, input);
+		input->is_injected = rng_chance(rng, 50);
+		if (input->is_injected && rng_chance(rng, 50))
+			lie(rng, input);
 		return;
 	}
 	if (rng_chance(rng, 20)) {
@@ -194,6 +213,7 @@ static void make_input(__u64 number, struct input *input)
 	guide_packet(&rng, &input->packet);
 	memcpy(input->ethernet, marker, ETH_LEN);
 	input->has_vnet = false;
+	input->is_injected = false;
 	memset(&input->vnet, 0, sizeof(input->vnet));
 	if (option.map < 0 || is_guided() || rng_chance(&rng, 30))
 		mutate(&rng, &seeds, &input->packet);
@@ -212,7 +232,7 @@ static void send_inputs(int count, bool vnet)
 	for (int i = 0; i < count; i++) {
 		struct input *input = &inputs[i];
 
-		if (input->has_vnet != vnet)
+		if (input->is_injected || input->has_vnet != vnet)
 			continue;
 		parts[used][0] = (struct iovec){ &input->vnet, sizeof(input->vnet) };
 		parts[used][1] = (struct iovec){ input->ethernet, ETH_LEN };
@@ -232,26 +252,45 @@ static void send_inputs(int count, bool vnet)
 	}
 }
 
-/* Sends inputs one by one; keeps those that take new ways through the kernel, and the script. */
+/* Writes an input to the TAP device; returns how many new ways through the kernel it took. */
+static int inject(struct input *input)
+{
+	struct iovec parts[] = {
+		{ &input->vnet, sizeof(input->vnet) },
+		{ input->ethernet, ETH_LEN },
+		{ input->packet.data, input->packet.len },
+	};
+	ssize_t sent;
+	int edges = 0;
+
+	if (is_guided())
+		edges = guide_send(parts, 3, &sent);
+	else
+		sent = writev(option.inject, parts, 3);
+	total.sent += sent >= 0;
+	total.refused += sent < 0;
+	return edges;
+}
+
+/* Writes those inputs to the TAP device that are for it. */
+static void inject_inputs(int count)
+{
+	for (int i = 0; i < count; i++)
+		if (inputs[i].is_injected)
+			inject(&inputs[i]);
+}
+
+/* Injects all inputs; keeps those that take new ways through the kernel, and the script. */
 static void send_guided(struct rng *rng, int count, const struct script *script)
 {
 	for (int i = 0; i < count; i++) {
-		struct input *input = &inputs[i];
-		struct iovec parts[] = {
-			{ &input->vnet, sizeof(input->vnet) },
-			{ input->ethernet, ETH_LEN },
-			{ input->packet.data, input->packet.len },
-		};
-		ssize_t sent;
-		int edges = guide_send(parts, 3, &sent);
+		int edges = inject(&inputs[i]);
 
-		total.sent += sent >= 0;
-		total.refused += sent < 0;
 		if (!edges)
 			continue;
 		total.edges += edges;
 		total.kept++;
-		guide_keep_packet(rng, &input->packet);
+		guide_keep_packet(rng, &inputs[i].packet);
 		if (script)
 			guide_keep_script(rng, script);
 	}
@@ -378,6 +417,7 @@ static void run_batch(__u64 first, int count)
 	} else {
 		send_inputs(count, false);
 		send_inputs(count, true);
+		inject_inputs(count);
 	}
 	memcpy(marker + marker_len - sizeof(first), &first, sizeof(first));
 	if (send(option.tx, marker, marker_len, 0) < 0)
@@ -442,7 +482,7 @@ int main(int argc, char **argv)
 	if (option.batch < 1 || option.batch > MAX_BATCH)
 		exit(2);
 	read_seeds();
-	if (option.inject >= 0 && !guide_start(option.inject, option.kept))
+	if (option.kept >= 0 && !guide_start(option.inject, option.kept))
 		fail("coverage");
 	for (__u64 at = option.first, end = at + option.count; at < end; at += option.batch)
 		run_batch(at, end - at < (__u64)option.batch ? end - at : option.batch);

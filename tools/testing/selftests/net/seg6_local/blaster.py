@@ -45,22 +45,22 @@ class Blaster:
         net.rx.setsockopt(socket.SOL_SOCKET, 33, BUFFER)  # SO_RCVBUFFORCE
         self.sockets = [net.tx.fileno(), net.tx_paged.fileno(), net.rx.fileno()]
         marker = ROUTER_MAC + SOURCE_MAC + IPV6 + p.ip6(p.NONE, MARKER_DST, bytes(8))
-        self.guidance = ()
+        self.tap, self.kept = open_tap(), []
         self.records = [marker, *map(p.addr, ROUTED6 * 4 + ANYWHERE6)]
 
     def guide(self):
         """Lets the coverage of the kernel guide the choices from now on."""
-        self.guidance = ("-k", open_tap()), ("-g", os.memfd_create("kept"))
+        self.kept = [os.memfd_create("kept")]
 
     def run(self, packets, checks, seed, part, *options, tap=None):
         """Sends packets of the range `part` that are made from `packets`; returns what blast has counted."""
         discard(self.net.rx)
         fds = [*self.sockets, *([tap.fileno()] if tap else [])]
         arguments = [f"-{letter}{fd}" for letter, fd in zip("tvrd", fds)]
-        arguments += [f"-c{checks}", f"-s{seed}", f"-f{part[0]}", f"-n{part[1]}", *options]
-        arguments += [f"{option}{fd}" for option, fd in self.guidance]
+        arguments += [f"-k{self.tap}", f"-c{checks}", f"-s{seed}", f"-f{part[0]}", f"-n{part[1]}", *options]
+        arguments += [f"-g{fd}" for fd in self.kept]
         fds += [int(option[2:]) for option in options if option[:2] in ("-m", "-l")]
-        fds += [fd for _, fd in self.guidance]
+        fds += [self.tap, *self.kept]
         records = b"".join(struct.pack("=I", len(record)) + record for record in [*self.records, *packets])
         done = subprocess.run([ebpf.object_path("blast"), *arguments], input=records, stdout=subprocess.PIPE,
                               pass_fds=fds, check=False)
