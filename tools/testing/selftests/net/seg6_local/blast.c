@@ -7,9 +7,9 @@
  *
  * All sockets are inherited packet sockets: TX and VNET send to the router, VNET with a virtio_net
  * header, RX receives all that it sends, TAP also gets what it receives, so that the router's
- * packets are clones. INJECT is a TAP device of the router, whose driver, unlike that of a sender,
- * takes a packet as it is. Standard input has records, each with a 32-bit length in front: a frame to
- * mark the end of a batch, then seeds: addresses (16 bytes) and IPv6 packets to the SID.
+ * packets are clones. INJECT is a TAP device of the router: its driver, unlike that of a sender,
+ * takes a packet as it is. Standard input has records, each with a 32-bit length in front: a frame
+ * to mark the end of a batch, then seeds: addresses (16 bytes) and IPv6 packets to the SID.
  *
  * Packet number N of a seed is the same in every run, so that -f and -n repeat a part of it. With
  * -m, each batch has its own script in the map. PROGRAM is the one that reads it if that is of type
@@ -151,7 +151,7 @@ static void add_gso(struct rng *rng, struct input *input)
 	};
 }
 
-/* Says that TCP starts somewhere behind the IPv6 header, so that what is behind that is in pages. */
+/* Says that TCP starts somewhere behind the IPv6 header: what is behind that is in pages then. */
 static void lie(struct rng *rng, struct input *input)
 {
 	struct virtio_net_hdr *vnet = &input->vnet;

@@ -69,7 +69,7 @@ int copies_overlapping(struct __sk_buff *skb)
 	return copies(skb, SRH_FLAGS_OFFSET);
 }
 
-/* Routes a packet to the address that is its last segment, where the packet has it; the SRH is to be validated first. */
+/* Routes a packet to its last segment, without a copy of that; the SRH is to be validated first. */
 SEC("lwt_seg6local")
 int routes(struct __sk_buff *skb)
 {
