@@ -23,7 +23,7 @@ from model import Model
 from nexthops import NEXTHOP, nexthop
 from scene import END_OF_SRH, A, choices
 from storm import NO_MEMORY, REFUSED, Operator
-from topology import ETH_P_ALL, OUT, SID, ip, packet_socket
+from topology import BACK, ETH_P_ALL, IN_ADDRESS, OUT, SID, ip, packet_socket
 
 DIRECTORIES = ("/sys/kernel/debug/failslab", "/sys/kernel/debug/fail_page_alloc")
 PLENTY = 1 << 30
@@ -213,7 +213,9 @@ def edited_clones(net, script):
             succeeded = [call(model) for (_, call), result in zip(calls, results) if result == 0]
             if results[0] == s.NOT_CALLED:
                 continue  # there was no memory for the packet or its route, which the source may have been told
-            lib.check(not any(succeeded) and out in ([], [model.finish(False)]), f"results {results}, {out}")
+            sent = model.finish(False)
+            unrouted = BACK, p.icmp_error(1, 0, model.packet, IN_ADDRESS)  # no memory for the route after that
+            lib.check(not any(succeeded) and out in ([], [sent], [unrouted]), f"results {results}, {out}")
             outcomes.add((*results, bool(out)))
     lib.move_packets(100)
     lib.check((0, 0, 0, True) in outcomes, f"no packet was edited: {outcomes}")
