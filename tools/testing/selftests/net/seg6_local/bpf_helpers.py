@@ -20,7 +20,7 @@ import netlink as nl
 import packet as p
 import script as s
 from bpf import end_bpf
-from topology import ALT, BACK, IN_ADDRESS, IPV6, OUT, ROUTER_MAC, SID, Net, open_tap, sysctl
+from topology import ALT, BACK, IN_ADDRESS, OUT, SID, Net, framed, open_tap, set_tunnel_source, sysctl
 
 A, B = "fd02::a", "fd02::b"
 SEGMENTS = [A, B, SID]
@@ -73,6 +73,16 @@ class Table:
         self.script.write(calls, (verdict,))
         out, counters = self.net.through(end_bpf(self.script.seg6local), packet)
         return self.script.results(len(calls)), out, counters
+
+
+def run_cases(add):
+    """Runs a suite of one table, which `add` fills."""
+    script = s.Script()
+    net = Net()
+    suite = net.suite()
+    set_tunnel_source()
+    add(Table(suite, net, script, "JIT"))
+    suite.main()
 
 
 def add_store_bytes(table):
@@ -200,7 +210,7 @@ def grown(net, tap, script, payload_length):
     packet = edit_length(packet + bytes(40 + payload_length - len(packet)))
     script.write([s.adjust_srh(96, 8)])
     with net.installed(*end_bpf(script.seg6local)):
-        os.write(tap, bytes(10) + ROUTER_MAC + bytes(6) + IPV6 + packet)
+        os.write(tap, bytes(10) + framed(packet))
         net.collect()
         return script.results(1)
 

@@ -24,8 +24,8 @@ from edge import Edge, carried, counted
 from hmac_policy import behaviors
 from hooks import KNOB, NF_ACCEPT, QUEUE, Queue, rule, seen_by_rule
 from model import Model
-from topology import (ETH_P_ALL, IN_ADDRESS, IPV6, KEY, ROUTER_MAC, SECRET, SID, Traffic, command, enter, expedite,
-                      ip, ip_batch, packet_socket, set_hmac_key, set_tunnel_source, sysctl)
+from topology import (ETH_P_ALL, IN_ADDRESS, KEY, SECRET, SID, Traffic, command, enter, expedite, framed, ip, ip_batch,
+                      packet_socket, set_hmac_key, set_tunnel_source, sysctl)
 
 A, B = "fd02::a", "fd02::b"
 DROPPED = [], (0, 0, 1)
@@ -52,7 +52,7 @@ class Bare:
     def transmit(self, packet):
         """Sends a packet to the router; it is lost if the device is gone."""
         with contextlib.suppress(OSError):
-            self.sock.send(ROUTER_MAC + bytes((2, 0, 0, 0, 1, 0)) + IPV6 + packet)
+            self.sock.send(framed(packet))
 
     def drain(self):
         """What has come out of the router."""

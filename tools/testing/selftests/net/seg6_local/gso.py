@@ -25,7 +25,7 @@ from bpf import end_bpf
 from bpf_helpers import TABLE
 from edge import CUST, WIRE, Edge
 from lwt_in import SEG6, lwt_bpf
-from topology import ALT, IPV4, IPV6, OUT, ROUTER_MAC, Installed, command, ip_batch, open_tap, set_tunnel_source
+from topology import ALT, OUT, Installed, command, framed, ip_batch, open_tap, set_tunnel_source
 
 SID, A = "fcff:0:5000::e", "fd02:0:5000::a"
 INNER6, INNER4, TUNNELED, PUSHED = "fd07::7", "10.17.0.7", "fd08::8", "fd0f::f"
@@ -102,11 +102,6 @@ class Flow:
     def outcome(self, packets):
         """What comes out if the SID gets these packets, and its counters."""
         return [(self.label, self.after(packet)) for packet in packets], (1, self.outer + len(self.packet()), 0)
-
-
-def framed(packet):
-    """The Ethernet frame in which the packet gets to the router."""
-    return ROUTER_MAC + bytes((2, 0, 0, 0, 1, 0)) + (IPV6 if packet[0] >> 4 == 6 else IPV4) + packet
 
 
 def transmit(net, flow):

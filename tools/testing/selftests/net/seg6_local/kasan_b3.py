@@ -10,8 +10,8 @@ import netlink as nl
 import packet as p
 import script as s
 from bpf_encap import A, tunnel
-from bpf_helpers import BADMSG, INVAL, TABLE, Table
-from topology import ALT, Net
+from bpf_helpers import BADMSG, INVAL, TABLE, run_cases
+from topology import ALT
 
 
 def add_uncovered(table):
@@ -29,14 +29,5 @@ def add_uncovered(table):
                   tunnel(bytes(size), left=0))
 
 
-def main():
-    """Builds the suite and runs it."""
-    script = s.Script()
-    net = Net()
-    suite = net.suite()
-    add_uncovered(Table(suite, net, script, "JIT"))
-    suite.main()
-
-
 if __name__ == "__main__":
-    main()
+    run_cases(add_uncovered)

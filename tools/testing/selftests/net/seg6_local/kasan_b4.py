@@ -11,8 +11,8 @@ import ebpf
 import netlink as nl
 import packet as p
 import script as s
-from bpf_helpers import FAULT, PLAIN, Table, plain
-from topology import BACK, BACK2, IN_ADDRESS, Net, set_tunnel_source
+from bpf_helpers import FAULT, PLAIN, plain, run_cases
+from topology import BACK, BACK2, IN_ADDRESS
 
 
 def add_half_done(table, count):
@@ -28,17 +28,11 @@ def add_half_done(table, count):
                    s.adjust_srh(end + 9, 0)], [-errno.ENETUNREACH, 0, 0, FAULT], out, ebpf.REDIRECT)
 
 
-def main():
-    """Builds the suite and runs it."""
-    script = s.Script()
-    net = Net()
-    suite = net.suite()
-    set_tunnel_source()
-    table = Table(suite, net, script, "JIT")
+def add_all(table):
+    """SRHs that fit into the room in front of the packet, and that do not."""
     for count in (2, 14):
         add_half_done(table, count)
-    suite.main()
 
 
 if __name__ == "__main__":
-    main()
+    run_cases(add_all)

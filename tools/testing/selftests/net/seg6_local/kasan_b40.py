@@ -9,27 +9,22 @@ import netlink as nl
 import packet as p
 import script as s
 from bpf_encap import A, tunnel
-from bpf_helpers import TABLE, Table
-from topology import ALT, Net, set_tunnel_source
+from bpf_helpers import TABLE, run_cases
+from topology import ALT
 
 PATH = ["fd02::77", "fd03::9"]
 
 
-def main():
-    """Builds the suite and runs it."""
-    script = s.Script()
-    net = Net()
-    suite = net.suite()
-    set_tunnel_source()
-    table = Table(suite, net, script, "JIT")
+def add_grown(table):
+    """Both actions, with less and more than the room that End.DT6 left."""
     for size in (8, 200, 1000):
         grown = p.sr("fd02::77", [A, "fd02::77"], 1, tlvs=bytes(size))
-        for name, action, pushed in (("End.B6", nl.END_B6, p.inline), ("End.B6.Encaps", nl.END_B6_ENCAP, p.encapsulated)):
+        for name, action, pushed in (("End.B6", nl.END_B6, p.inline),
+                                     ("End.B6.Encaps", nl.END_B6_ENCAP, p.encapsulated)):
             table.add(f"B40: End.DT6, {size} bytes more of SRH, {name}", tunnel(p.sr("fd02::77", [A, "fd02::77"], 1)),
                       [s.action(nl.END_DT6, TABLE[100]), s.adjust_srh(80, size), s.action(action, p.srh(0, PATH, 1))],
                       [0, 0, 0], [(ALT, p.hop(pushed(grown, PATH, 1)))])
-    suite.main()
 
 
 if __name__ == "__main__":
-    main()
+    run_cases(add_grown)

@@ -145,6 +145,11 @@ def packet_socket(device, protocol, *options):
     return sock
 
 
+def framed(packet):
+    """The Ethernet frame in which an IP packet gets to the router."""
+    return ROUTER_MAC + bytes((2, 0, 0, 0, 1, 0)) + (IPV6 if packet[0] >> 4 == 6 else IPV4) + packet
+
+
 def open_tap():
     """Adds tap0 to the current network namespace; what is written to the file is a virtio_net_hdr and a frame."""
     tap = os.open("/dev/net/tun", os.O_RDWR)
@@ -219,7 +224,7 @@ class Net:
 
     def transmit(self, packet, linear=None):
         """Sends an IP packet to the router; `linear` bytes of it in the head of the skb, the others in pages."""
-        frame = ROUTER_MAC + bytes((2, 0, 0, 0, 1, 0)) + (IPV6 if packet[0] >> 4 == 6 else IPV4) + packet
+        frame = framed(packet)
         if linear is None:
             self.tx.send(frame)
             return
