@@ -64,9 +64,7 @@ def attempt(net, data, kind=nl.ENCAP_SEG6_LOCAL, family=socket.AF_INET6):
 
 def told_of_policy(net):
     """What the error for an attribute of a wrong size says besides its text."""
-    device = nl.u32(nl.RTA_OIF, net.devices["dum0"])
-    encap = nl.encap(nl.ENCAP_SEG6_LOCAL, END + nl.attr(nl.NH6, bytes(4)))
-    lib.equal(net.rtnl.add(nl.route(f"{SID}/128", device, encap)), LENGTH, "the error")
+    lib.equal(net.rtnl.add(net.sid(END, nl.attr(nl.NH6, bytes(4)), count=False)), LENGTH, "the error")
     return set(net.rtnl.told)
 
 
