@@ -199,14 +199,14 @@ def edited_clones(net, script):
 
     What comes out is what the calls that succeeded have made of the packet. Returns whether a call has failed.
     """
-    lib.move_packets(0)  # one that has moved is a copy already
     outcomes = set()
     tlv = p.tlv(200, bytes(range(94)))
     calls = [(s.store_bytes(46, b"\2\3"), lambda model: model.store_bytes(46, b"\2\3")),
              (s.adjust_srh(END_OF_SRH, len(tlv)), lambda model: model.adjust_srh(END_OF_SRH, len(tlv))),
              (s.store_bytes(END_OF_SRH, tlv), lambda model: model.store_bytes(END_OF_SRH, tlv))]
     attributes = nl.u32(nl.ACTION, nl.END_BPF) + nl.bpf(script.seg6local)
-    with net.installed(attributes), packet_socket("in0", ETH_P_ALL, net.PACKET_IGNORE_OUTGOING):
+    # A packet that has moved is a copy already.
+    with lib.unmoved_packets(), net.installed(attributes), packet_socket("in0", ETH_P_ALL, net.PACKET_IGNORE_OUTGOING):
         for _ in range(EDITS):
             out, results = edited_clone(net, script, calls)
             model = Model(p.sr(A, [A, SID], 0, p.udp()), lambda *_: OUT, None)
@@ -217,7 +217,6 @@ def edited_clones(net, script):
             unrouted = BACK, p.icmp_error(1, 0, model.packet, IN_ADDRESS)  # no memory for the route after that
             lib.check(not any(succeeded) and out in ([], [sent], [unrouted]), f"results {results}, {out}")
             outcomes.add((*results, bool(out)))
-    lib.move_packets(100)
     lib.check((0, 0, 0, True) in outcomes, f"no packet was edited: {outcomes}")
     return any(result not in (0, s.NOT_CALLED) for outcome in outcomes for result in outcome[:-1])
 

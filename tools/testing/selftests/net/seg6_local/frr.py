@@ -293,13 +293,13 @@ def main():
     suite.add("isisd removes its SIDs",
               partial(remove, routers.peer, {}, "router isis core", "no segment-routing srv6"))
     suite.add("the end of FRR removes the others", routers.stop, ({}, {}, {}))
-    lib.move_packets(0)  # not those that are shared, as messages of netlink to a socket with a filter, which is a BUG()
-    try:
-        suite.main()
-    finally:
-        routers.edge.stop()
-        routers.peer.stop()
-        lib.move_packets(100)
+    # Among those that would move are messages of netlink to a socket with a filter, which are shared: a BUG().
+    with lib.unmoved_packets():
+        try:
+            suite.main()
+        finally:
+            routers.edge.stop()
+            routers.peer.stop()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ A case may name a known defect of the C implementation, together with what C doe
 reported as `ok N name # XFAIL B13`; any other outcome, the wanted one included, is a failure. No case is skipped.
 """
 
+import contextlib
 import fnmatch
 import os
 import re
@@ -72,6 +73,16 @@ def move_packets(percent):
     if os.path.exists(knob):
         with open(knob, "w", encoding="ascii") as file:
             file.write(str(percent))
+
+
+@contextlib.contextmanager
+def unmoved_packets():
+    """A context in which no packet is moved that need not be."""
+    move_packets(0)
+    try:
+        yield
+    finally:
+        move_packets(100)
 
 
 def leaks():
