@@ -20,7 +20,10 @@ use crate::{
 };
 use core::{
     net::Ipv4Addr,
-    ptr::NonNull, //
+    ptr::{
+        read_volatile,
+        NonNull, //
+    }, //
 };
 
 /// The length of an IPv4 header without options in octets.
@@ -78,8 +81,15 @@ pub fn set_gateway(
         .filter(|dst| dst.is_ipv4())
         .ok_or(DropReason::NOT_SPECIFIED)?;
     let rt = old.as_raw().cast::<bindings::rtable>();
-    // SAFETY: A route of IPv4 is an `rtable`, and these fields do not change after the lookup.
-    let (gw_family, rt_type) = unsafe { ((*rt).rt_gw_family, (*rt).rt_type) };
+    // SAFETY: A route of IPv4 is an `rtable`. What an ICMP message may change is read once.
+    let (gw_family, uses_gateway, expires, rt_type) = unsafe {
+        (
+            read_volatile(&raw const (*rt).rt_gw_family),
+            read_volatile(&raw const (*rt).rt_uses_gateway),
+            read_volatile(&raw const (*rt).dst.expires),
+            (*rt).rt_type,
+        )
+    };
 
     if gw_family != 0 || u32::from(rt_type) != bindings::RTN_UNICAST {
         return Ok(());
@@ -88,7 +98,11 @@ pub fn set_gateway(
     let new = unsafe { bindings::rt_dst_clone(old.dev(bh).as_raw(), rt) };
     let new = NonNull::new(new).ok_or(DropReason::NOMEM)?.as_ptr();
     // SAFETY: The new route was just allocated and nobody else knows of it; the old one is valid.
+    // What `rt_dst_clone()` leaves out is set: `rt_uses_gateway`, and until when the MTU holds. From
+    // the list it is taken when it is freed; by then it may have lost its device.
     unsafe {
+        (*new).rt_uses_gateway = uses_gateway;
+        (*new).dst.expires = expires;
         (*new).rt_gw_family = bindings::AF_INET as u8;
         (*new).__bindgen_anon_1.rt_gw4 = u32::from(gateway).to_be();
         #[cfg(CONFIG_IP_ROUTE_CLASSID)]
@@ -96,6 +110,7 @@ pub fn set_gateway(
             (*new).dst.tclassid = (*rt).dst.tclassid;
         }
         bindings::ip_dst_copy_metrics(&raw mut (*new).dst, old.as_raw());
+        bindings::rt_add_uncached_list(new);
     }
     // SAFETY: `dst` is a part of `rtable`, and the reference of the allocation goes to the packet.
     skb.set_dst(unsafe { OwnedDst::from_raw(&raw mut (*new).dst) });
@@ -114,12 +129,12 @@ pub fn read_options(mut skb: Pin<&mut SkBuff>, dev: &NetDevice) -> Result<(), Dr
     let Some(options_len) = header_len.checked_sub(HEADER_LEN).filter(|&len| len > 0) else {
         return Ok(());
     };
-    skb.as_mut()
-        .ensure_writable(header_len.into())
-        .map_err(|_| DropReason::NOMEM)?;
     if skb.dst().is_some_and(|dst| !dst.is_ipv4()) {
         return Err(DropReason::NOT_SPECIFIED);
     }
+    skb.as_mut()
+        .ensure_writable(header_len.into())
+        .map_err(|_| DropReason::NOMEM)?;
     // SAFETY: The packet is valid and borrowed exclusively, so is its control block.
     let options = unsafe { &mut (*skb.control::<bindings::inet_skb_parm>()).opt };
 

@@ -130,6 +130,10 @@ def add_dx4(suite, net):
     suite.add("End.DX4: the DSCP does not choose the route", partial(with_rule, net, udp4(tos=0x10)),
               ([(OUT, p.hop(udp4(tos=0x10)))], counted(udp4())))
     add_neighbor(suite, net)
+    big = udp4("198.51.100.1", BIG, frag=0x4000)
+    suite.add("End.DX4: larger than the MTU that the next hop on the link has told: an error",
+              partial(with_small_mtu, net, big, "10.3.0.3"),
+              ([(BACK, p.icmp4_error(3, 4, big, IN_ADDRESS4, info=552))], (0, 0, 1)))
     add_options(suite, net)
     add_delivery(suite, net)
 
@@ -161,6 +165,13 @@ def with_neighbor(net, inner, next_hop, last):
         return net.through(dx4(next_hop), carried(inner))
     finally:
         ip("neigh", "del", address, "dev", "alt0")
+
+
+def with_small_mtu(net, inner, next_hop):
+    """The router has answered an echo request of the next hop, which got that only with an MTU below the least one."""
+    reply = p.ip4(p.ICMP4, next_hop, bytes(8), src=IN_ADDRESS4)
+    net.transmit(p.icmp4_error(3, 4, reply, next_hop, IN_ADDRESS4, info=68))
+    return net.through(dx4(next_hop), carried(inner))
 
 
 def add_options(suite, net):
