@@ -141,6 +141,11 @@ __rust_helper int rust_helper_skb_transport_offset(const struct sk_buff *skb)
 	return skb_transport_offset(skb);
 }
 
+__rust_helper unsigned int rust_helper_skb_headroom(const struct sk_buff *skb)
+{
+	return skb_headroom(skb);
+}
+
 __rust_helper u16 rust_helper_skb_get_mac_len(const struct sk_buff *skb)
 {
 	return skb->mac_len;

@@ -322,12 +322,14 @@ pub fn hmac_is_acceptable(mut skb: Pin<&mut SkBuff>, offset: u16, bh: &BhDisable
         {
             return false;
         }
-        skb.as_mut().with_transport_header(offset, |skb| {
-            // SAFETY: The packet is valid, borrowed exclusively and has a device, and bottom halves
-            // are off, which RCU waits for. All that the function reads of the SRH is linear: as far
-            // as its header length says, with the last entry inside.
-            unsafe { bindings::seg6_hmac_validate_skb(skb.as_raw()) }
-        })
+        skb.as_mut()
+            .with_transport_header(offset, |skb| {
+                // SAFETY: The packet is valid, borrowed exclusively and has a device, and bottom
+                // halves are off, which RCU waits for. All that the function reads of the SRH is
+                // linear: as far as its header length says, with the last entry inside.
+                unsafe { bindings::seg6_hmac_validate_skb(skb.as_raw()) }
+            })
+            .unwrap_or(false)
     }
     #[cfg(not(CONFIG_IPV6_SEG6_HMAC))]
     {

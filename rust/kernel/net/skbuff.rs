@@ -186,21 +186,40 @@ impl SkBuff {
         unsafe { bindings::skb_set_transport_header(self.as_raw(), offset.into()) };
     }
 
-    /// Runs `f` with the transport header at `offset`, then puts it back.
+    /// Runs `f` with the transport header at `offset`, then puts it back. Returns `None` if that is
+    /// so far from the start of the buffer that it cannot be told.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::net::skbuff::OwnedSkBuff;
+    ///
+    /// let mut skb = OwnedSkBuff::with_data(&[0; 1024], 65_000, GFP_KERNEL)?;
+    ///
+    /// skb.as_mut().set_transport_header(0);
+    /// assert_eq!(skb.as_mut().with_transport_header(534, |skb| skb.len()), Some(1024));
+    /// assert_eq!(skb.as_mut().with_transport_header(535, |skb| skb.len()), None);
+    /// # Ok::<(), Error>(())
+    /// ```
     #[inline]
     pub fn with_transport_header<R>(
         mut self: Pin<&mut Self>,
         offset: u16,
         f: impl FnOnce(Pin<&mut Self>) -> R,
-    ) -> R {
+    ) -> Option<R> {
         // SAFETY: The packet is valid.
         let old = unsafe { bindings::skb_transport_offset(self.as_raw()) };
+        // SAFETY: The packet is valid.
+        let headroom = unsafe { bindings::skb_headroom(self.as_raw()) };
 
+        if headroom.saturating_add(offset.into()) >= u16::MAX.into() {
+            return None;
+        }
         self.as_mut().set_transport_header(offset);
         let result = f(self.as_mut());
         // SAFETY: The packet is valid and borrowed exclusively.
         unsafe { bindings::skb_set_transport_header(self.as_raw(), old) };
-        result
+        Some(result)
     }
 
     /// Returns where the protocol that has the packet keeps what it knows of it, `skb->cb`, as that
