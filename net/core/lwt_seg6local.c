@@ -10,6 +10,7 @@
 #include <linux/bpf.h>
 #include <linux/export.h>
 #include <linux/filter.h>
+#include <linux/jiffies.h>
 #include <linux/kmod.h>
 #include <linux/rcupdate.h>
 #include <linux/static_call.h>
@@ -92,12 +93,19 @@ EXPORT_SYMBOL_GPL(seg6_bpf_unregister);
 /**
  * seg6_local_request - load the module if it is absent
  *
- * The verifier calls this when a program resolves one of the helpers. May sleep.
+ * The verifier calls this each time it follows a path of a program to one of the helpers, so a
+ * load that has failed is only repeated after a second. May sleep.
  */
 void seg6_local_request(void)
 {
+	static unsigned long failed_at = INITIAL_JIFFIES - 2 * HZ;
+	unsigned long failed = READ_ONCE(failed_at);
+
+	if (READ_ONCE(seg6_bpf_registered) || time_in_range(jiffies, failed, failed + HZ))
+		return;
+	request_module("rtnl-lwt-SEG6LOCAL");
 	if (!READ_ONCE(seg6_bpf_registered))
-		request_module("rtnl-lwt-SEG6LOCAL");
+		WRITE_ONCE(failed_at, jiffies);
 }
 
 int bpf_push_seg6_encap(struct sk_buff *skb, u32 type, void *hdr, u32 len)

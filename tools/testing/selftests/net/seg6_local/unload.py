@@ -8,7 +8,9 @@ Where seg6local is a part of the kernel image there is nothing to unload, and th
 import errno
 import os
 import subprocess
+import tempfile
 from functools import partial
+from pathlib import Path
 
 import ebpf
 import lib
@@ -22,7 +24,7 @@ END = nl.u32(nl.ACTION, nl.END)
 SEGMENTS = ["fd02::77", "fd03::9"]
 HEADER = p.srh(0, SEGMENTS, 1)
 UNSUPPORTED = -errno.EOPNOTSUPP
-ROUNDS = 5
+ROUNDS, CALLS = 5, 64
 
 
 def is_loaded():
@@ -120,6 +122,24 @@ def without_modprobe(net, script):
         sysctl("kernel/modprobe", modprobe)
 
 
+def requests_of_a_load():
+    """Whether a program that calls a helper often asks for the module, and not for each call, if that does not help."""
+    unload()
+    with tempfile.TemporaryDirectory() as folder:
+        called, program = Path(folder, "called"), Path(folder, "modprobe")
+        program.write_text(f"#!/bin/sh\necho >>{called}\nexit 1\n", encoding="ascii")
+        program.chmod(0o700)
+        modprobe = sysctl("kernel/modprobe", program)
+        try:
+            call = [*ebpf.copy(1, 6), *ebpf.mov(2, 3), *ebpf.copy(3, 10), *ebpf.add(3, -8), *ebpf.mov(4, 8),
+                    *ebpf.call(ebpf.PUSH_ENCAP)]
+            os.close(ebpf.load_program([*ebpf.copy(6, 1), *ebpf.mov(0, 0), *ebpf.store(8, 10, -8, 0),
+                                        *call * CALLS, *ebpf.returning(0)], ebpf.TYPE_LWT_IN))
+        finally:
+            sysctl("kernel/modprobe", modprobe)
+        return 0 < called.stat().st_size < CALLS // 4
+
+
 def not_a_module(net):
     """seg6local is in the image: with a SID and without, there is no module."""
     with net.installed(END):
@@ -150,6 +170,7 @@ def main():
                   (0, 0, [UNSUPPORTED], PACKET))
         for name, kind, build in (("SEG6", SEG6, p.encapsulated), ("SEG6_INLINE", SEG6_INLINE, p.inline)):
             suite.add(f"rmmod while packets run through {name}", partial(under_traffic, net, script, kind, build))
+        suite.add("a module that cannot be loaded is not asked for by each call", requests_of_a_load, True)
         suite.add("no module to be found", partial(without_modprobe, net, script),
                   ((errno.EOPNOTSUPP, "lwt encapsulation type not supported"), [UNSUPPORTED]))
         suite.add("a route after all that", net.serving)
