@@ -9,7 +9,7 @@ import netlink as nl
 import packet as p
 import script as s
 from bpf import end_bpf
-from edge import VRF_LOCAL6, VRF_TABLE, Edge, listening, received
+from edge import LOCAL6, VRF_LOCAL6, VRF_TABLE, Edge, listening, received
 from topology import ALT2, BACK, BACK2, IN_ADDRESS, IPV6, ROUTER_MAC, SID, Installed, enter, ip_batch, packet_socket
 
 A = "fd02::a"
@@ -49,24 +49,26 @@ def add_end_x(suite, net):
               ([(ALT2, after)], counters))
 
 
-def in_vrf(net, customer, target):
-    """What a socket in the VRF gets of a packet to a SID in the VRF, whose next segment is `target`."""
+def in_vrf(net, customer, target, device):
+    """What a socket of the router gets of a packet to a SID in the VRF, whose next segment is its address `target`."""
     attributes = nl.u32(nl.ACTION, nl.END) + nl.flavors(nl.PSP)
     message = nl.route(f"{SID}/128", nl.u32(nl.RTA_OIF, net.devices["dum0"]),
                        nl.encap(nl.ENCAP_SEG6_LOCAL, attributes), table=VRF_TABLE)
     packet = p.sr(SID, [target, SID], 1, p.summed(p.UDP, p.SRC, target, p.udp()))
-    with listening(VRF_LOCAL6, "red") as sock, Installed(net, message):
+    with listening(target, device) as sock, Installed(net, message):
         customer.send(ROUTER_MAC + bytes((2, 0, 0, 0, 1, 6)) + IPV6 + packet)
         return net.collect(), received(sock)
 
 
 def add_vrf(suite, net):
-    """B19: a packet to an address of the VRF is delivered; one to an address that is not in a VRF would be dropped."""
+    """B19: a packet to an address of the VRF is delivered; one to an address that is not in a VRF is dropped."""
     enter(net.outside)
     customer = packet_socket("ce0", 0)
     enter(net.router)
     suite.add("End in a VRF: the next segment is an address of the VRF: delivered",
-              partial(in_vrf, net, customer, VRF_LOCAL6), ([], [p.PAYLOAD]))
+              partial(in_vrf, net, customer, VRF_LOCAL6, "red"), ([], [p.PAYLOAD]))
+    suite.add("End in a VRF: the next segment is an address that is in no VRF: dropped",
+              partial(in_vrf, net, customer, LOCAL6, ""), ([], []))
 
 
 def grown(net, script, before, calls):
