@@ -56,7 +56,7 @@ def play(name, impl, timeout):
     with vm.boot(impl, f"$SEG6_OUTPUT/diff.py /mnt/host/cases /mnt/host/{name}", log, DIR=str(FOLDER),
                  VM_OUTPUT=str(vm.SELFTESTS), VM_TIMEOUT=str(timeout)) as guest:
         output = guest.communicate()[0]
-    problems = [] if impl == "c" else vm.splats(log)
+    problems = [] if impl == "c" else vm.splats(vm.console(log))
     if guest.returncode or output.splitlines()[-1:] != ["done"]:
         problems.append(f"{name}: status {guest.returncode}, console {log}\n{output}")
     return problems

@@ -12,6 +12,7 @@ import vm
 DIRECTORY = "tools/testing/selftests/net/seg6_local"
 REPO = vm.TOOLS.parents[1]
 ALSO_FOR_C = ("prog", "client", "storm")
+LEAKS = "leaks.py"
 MARK = re.compile(r"@@ (?:begin (?P<begin>\S+)|end (?P<end>\S+) (?P<status>\d+) (?P<seconds>\d+))$")
 
 
@@ -29,13 +30,18 @@ class Test:
 
 
 def find(name=None):
-    """The tests that the Makefile lists for this CONFIG, or those of that name (with or without its suffix)."""
+    """The tests that the Makefile lists for this CONFIG, or those of that name (with or without its suffix).
+
+    Where there is kmemleak, LEAKS asks it what these have left.
+    """
     command = ["make", "--no-print-directory", "-s", "-C", REPO / DIRECTORY, "list"]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     tests = [Test(*line.split(None, 2)) for line in lines]
-    if not name and vm.CONFIG == "base":
-        return [test for test in tests if test.kind != "debug"]
-    return [test for test in tests if name in (None, test.name, test.name.rsplit(".", 1)[0])]
+    if not name:
+        return [test for test in tests if test.kind != "debug" or vm.CONFIG != "base"]
+    found = [test for test in tests if name in (test.name, test.name.rsplit(".", 1)[0])]
+    has_kmemleak = vm.CONFIG.startswith("debug")
+    return found + [test for test in tests if found and has_kmemleak and test.name == LEAKS and test not in found]
 
 
 def run(impl, tests, report):
@@ -66,6 +72,8 @@ def run_guest(impl, names, report, command=guest_command, parse=ktap.parse_progr
     with vm.boot(impl, command(names), console, VM_OUTPUT=str(vm.CACHE / "selftests"), VM_TIMEOUT="3600") as guest:
         for line in guest.stdout:
             match = MARK.match(line.rstrip("\r\n"))
+            if line.startswith("note: "):
+                print(f"{impl}: {line}", end="", flush=True)
             if not match:
                 output.append(line)
             elif match["begin"]:
@@ -83,7 +91,7 @@ def run_guest(impl, names, report, command=guest_command, parse=ktap.parse_progr
         left.remove(failed)
     elif guest.returncode:
         report(impl, ktap.Result("guest", failures=[f"it ended with status {guest.returncode}; console: {console}"]), 0)
-    if impl != "c" and (lines := vm.splats(console)):
+    if impl != "c" and (lines := vm.splats(vm.console(console))):
         report(impl, ktap.Result("console", failures=[*lines[:20], f"console: {console}"]), 0)
     return left
 

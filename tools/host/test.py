@@ -10,7 +10,6 @@ built already.
 """
 
 import os
-import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -49,11 +48,12 @@ class Summary:
 
 def check(name, summary):
     """Runs a check of the host: a script that prints TAP."""
-    run = subprocess.run([vm.TOOLS / name], check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    (vm.LOGS / f"{name}.log").write_text(run.stdout)
-    result = ktap.parse_program(name, run.stdout, run.returncode)
+    with vm.spawn([vm.TOOLS / name]) as run:
+        output = run.communicate()[0]
+    (vm.LOGS / f"{name}.log").write_text(output)
+    result = ktap.parse_program(name, output, run.returncode)
     if result.failed:
-        print(run.stdout)
+        print(output)
     summary.report("host", result, 0)
 
 

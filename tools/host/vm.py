@@ -26,21 +26,26 @@ def boot(impl, command, log, **settings):
     """Starts a guest; its console goes to log. The settings are those of vm.sh (CONFIG, VM_APPEND, ...)."""
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "IMPL": impl, "CMD": command, "VM_CONSOLE": str(log), **settings}
-    guest = subprocess.Popen([TOOLS / "vm.sh"], env=environment, text=True, errors="replace",
-                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    RUNNING.append(guest)
-    return guest
+    return spawn([TOOLS / "vm.sh"], environment)
+
+
+def spawn(command, environment=None):
+    """Starts a process that ends with this one; what it prints, errors too, is its `stdout`."""
+    process = subprocess.Popen(command, env=environment, text=True, errors="replace", stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    RUNNING.append(process)
+    return process
 
 
 def end(*_):
-    """Ends all guests and the process, which does not even wait for its threads."""
-    for guest in RUNNING:
-        guest.terminate()
+    """Ends all that was started and the process, which does not even wait for its threads."""
+    for process in RUNNING:
+        process.terminate()
     os._exit(130)
 
 
 def run(main):
-    """Exits with the status that main() returns. When it is interrupted or terminated, it ends all guests."""
+    """Exits with the status that main() returns. When it is interrupted or terminated, it ends what it has started."""
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
     sys.exit(main())
@@ -51,6 +56,6 @@ def console(log):
     return log.read_text(errors="replace") if log.exists() else ""
 
 
-def splats(log):
-    """The lines of a console log that should not be there."""
-    return [line for line in console(log).splitlines() if SPLAT.search(line)]
+def splats(text):
+    """The kernel's messages that should not be there."""
+    return [line for line in text.splitlines() if SPLAT.search(line)]
