@@ -8,12 +8,12 @@ Input, from the environment:
   SEED          which random choices (default: 1); with even ones nf_hooks_lwtunnel is on
   COUNT         about how many packets, programs or messages (default: 100000, 3000 and 2000)
   REPRO         a reproducer: only what it names is done again
-  IMPL, CONFIG  which kernel (default: rust, base; IMPL is rust-builtin if CONFIG is uml)
+  IMPL, CONFIG  which kernel (fuzz.sh has set them)
   SEG6_JOBS     how many guests share the work (default: 1)
   GUIDED        if set, coverage guides the choice of packets and scripts: for CONFIG=uml and Rust
 
 The kernel and the tests' programs are built already. It ends with the first packet that no router may send, bug in the
-kernel's log, or dead guest: this is saved as a reproducer. The exit status is 1 then.
+kernel's log, leak, or guest that is dead or silent: this is saved as a reproducer. The exit status is 1 then.
 """
 
 import collections
@@ -22,6 +22,7 @@ import os
 import re
 import shlex
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -37,6 +38,7 @@ BATCHES = {"packets": 32, "programs": 3}
 BATCH = re.compile(r"of the batch from (\d+)$", re.MULTILINE)
 GUIDED = "guided"
 DAY = 86400
+SILENT_SECONDS = 3600  # longer than a round and than the search for leaks
 PROGRESS_SECONDS = 20
 
 
@@ -70,12 +72,27 @@ class Work:
                 if low < high]
 
 
+def lines(guest):
+    """The lines that a guest prints. It is ended if it hangs, which is a line, too."""
+    while True:
+        watchdog = threading.Timer(SILENT_SECONDS, guest.terminate)
+        start = time.monotonic()
+        watchdog.start()
+        line = guest.stdout.readline()
+        watchdog.cancel()
+        if time.monotonic() - start >= SILENT_SECONDS:
+            yield f"silent for {SILENT_SECONDS} s\n"
+        if not line:
+            return
+        yield line
+
+
 class Run:
     """Does work in a guest; `counts` is what was done, `problem` what went wrong or None."""
 
     def __init__(self, work, impl, config):
         self.work, self.impl, self.config = work, impl, config
-        self.counts, self.problem, self.round = collections.Counter(), None, work.first
+        self.counts, self.problem, self.round, self.is_over = collections.Counter(), None, work.first, False
         self.name = f"{work.kind}-{work.seed}-{work.first}"
         self.log = vm.LOGS / f"fuzz-{self.name}-console.log"
         self.start = self.shown = time.monotonic()
@@ -85,16 +102,18 @@ class Run:
         rest = []
         with vm.boot(self.impl, self.work.command(), self.log, VM_OUTPUT=str(vm.CACHE / "selftests"),
                      VM_TIMEOUT=str(DAY), VM_CPUS="1") as guest:
-            for line in guest.stdout:
+            for line in lines(guest):
                 words = line.split(None, 3)
                 if words[:2] == ["@", "begin"]:
                     self.round = int(words[2])
                 elif words[:2] == ["@", "end"]:
                     self.counts.update(json.loads(words[3]))
                     self.progress()
+                elif words[:2] == ["@", "leaks"]:
+                    self.is_over = True
                 else:
                     rest.append(line)
-        splats = vm.splats(self.log)
+        splats = vm.splats(vm.console(self.log))
         if guest.returncode or splats:
             self.problem = "".join([f"status {guest.returncode}, console {self.log}\n", *rest,
                                     *(f"{line}\n" for line in splats[:20])])
@@ -114,9 +133,10 @@ class Run:
     def reproducer(self):
         """Saves what failed; returns how to do it again."""
         path = vm.LOGS / f"fuzz-{self.work.kind}-{self.work.seed}-{self.round}.json"
-        work = self.work.again(self.round, self.problem)
-        path.write_text(json.dumps({"work": asdict(work), "problem": self.problem}, indent=1))
-        return f"make fuzz IMPL={self.impl} CONFIG={self.config} REPRO={path}"
+        work = self.work if self.is_over else self.work.again(self.round, self.problem)
+        path.write_text(json.dumps({"impl": self.impl, "config": self.config, "work": asdict(work),
+                                    "problem": self.problem}, indent=1))
+        return f"make fuzz REPRO={path}"
 
 
 def works():
@@ -137,12 +157,13 @@ def works():
 
 def main():
     """See the documentation of the module."""
-    impl, config = os.environ.get("IMPL") or "rust", os.environ.get("CONFIG") or "base"
+    impl, config = os.environ["IMPL"], os.environ["CONFIG"]
     jobs = 1 if os.environ.get("REPRO") else int(os.environ.get("SEG6_JOBS") or 1)
-    if os.environ.get("GUIDED") and (impl, config) != ("rust-builtin", "uml"):
+    todo = works()
+    if any(work.part == GUIDED for work in todo) and (impl, config) != ("rust-builtin", "uml"):
         sys.exit("error: GUIDED needs coverage of seg6local, which CONFIG=uml IMPL=rust-builtin has")
     failed = 0
-    for work in works():
+    for work in todo:
         with ThreadPoolExecutor(jobs) as pool:
             for run in pool.map(Run.run, [Run(part, impl, config) for part in work.split(jobs)]):
                 print(run.summary())
