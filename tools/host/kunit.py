@@ -9,9 +9,10 @@ import ktap
 import vm
 
 OURS = re.compile(r"rust_|seg6_?local|seg6_")
-# What upstream's doctests of timers print: those are on the stack, of which the debug checker of objects is not told.
-TIMERS_ON_STACK = re.compile(r"# (rust_doctest_kernel_time_hrtimer_rs_\d+)\.location.*?\bok \d+ \1$",
-                             re.DOTALL | re.MULTILINE)
+# What upstream's own tests print under the checkers: those of timers, which are on the stack without the checker of
+# objects being told, and of spinlocks with interrupts off, which sleep under PREEMPT_RT.
+UPSTREAM = re.compile(r"# (?:Subtest: )?(rust_doctest_kernel_time_hrtimer_rs_\d+|rust_spinlock_irq_condvar"
+                      r"|rust_doctest_kernel_sync_lock_spinlock_rs_\d+)\b.*?\bok \d+ \1$", re.DOTALL | re.MULTILINE)
 COMMAND = "cat /sys/kernel/debug/kunit/*/results"
 
 
@@ -24,7 +25,7 @@ def run():
     results = ktap.parse_suites(output, OURS)
     if guest.returncode or not results:
         results.append(ktap.Result("kunit", failures=[f"the guest ended with status {guest.returncode}: see {log}"]))
-    if splats := vm.splats(TIMERS_ON_STACK.sub("", vm.console(log))):
+    if splats := vm.splats(UPSTREAM.sub("", vm.console(log))):
         results.append(ktap.Result("kunit console", failures=splats))
     return results
 
