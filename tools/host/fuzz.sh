@@ -9,7 +9,7 @@ impl=${IMPL:-} config=${CONFIG:-}
 if [ -n "${REPRO:-}" ]; then
 	[ -f "$REPRO" ] || die "REPRO=$REPRO is not a file"
 	read -r IMPL CONFIG < <(python3 -c 'import json, sys
-made = {"config": "base", **json.load(open(sys.argv[3]))}
+made = json.load(open(sys.argv[3]))
 print(sys.argv[1] or made["impl"], sys.argv[2] or made["config"])' "$impl" "$config" "$REPRO" 2>/dev/null) ||
 		die "REPRO=$REPRO is not a reproducer of make fuzz"
 fi

@@ -83,7 +83,8 @@ uml() {
 		init=/seg6/uml-init.sh con=null "con0=$console" ssl=null "ssl0=$serial" ${VM_APPEND:-})
 }
 
-printf '%s\n' "export SEG6_IMPL=$IMPL SEG6_OUTPUT=/seg6/output SEG6_SLOWNESS=$slowness" "${CMD:-bash}" >"$work/cmd"
+printf '%s\n' "export SEG6_IMPL=$IMPL SEG6_CONFIG=$CONFIG SEG6_OUTPUT=/seg6/output SEG6_SLOWNESS=$slowness" \
+	"${CMD:-bash}" >"$work/cmd"
 if [ "$CONFIG" = uml ]; then uml; else qemu; fi
 
 if [ -z "${CMD:-}" ]; then

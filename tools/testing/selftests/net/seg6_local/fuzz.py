@@ -84,7 +84,7 @@ def fuzz(kind):
                 failing = work
             else:
                 problem.append(line)
-    again = json.dumps({"impl": lib.IMPL, "work": failing})
+    again = json.dumps({"impl": lib.IMPL, "config": os.environ.get("SEG6_CONFIG", "base"), "work": failing})
     lib.check(run.returncode == 0, f"a file with this line is a REPRO of make fuzz: {again}\n{''.join(problem)}")
     print(f"# {kind}: {dict(total)}")
     return sorted(+total)
