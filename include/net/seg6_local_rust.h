@@ -34,14 +34,19 @@ struct seg6_bpf_srh_edit {
 	bool decapsulated;
 };
 
+/* The longest SRH that the 8-bit header length can state, in bytes */
+#define SEG6_BPF_SRH_MAX_LEN	2048
+
 /**
  * struct seg6_bpf_srh_state - per-CPU storage of the SRH edit
- * @bh_lock: held while a program of the type runs
+ * @bh_lock: held while a program of the type runs, or a helper uses @copy
  * @edit: owned by the holder of @bh_lock
+ * @copy: the parameter of a helper, which is too long for a stack; owned in the same way
  */
 struct seg6_bpf_srh_state {
 	local_lock_t bh_lock;
 	struct seg6_bpf_srh_edit edit;
+	u8 copy[SEG6_BPF_SRH_MAX_LEN];
 };
 
 DECLARE_PER_CPU(struct seg6_bpf_srh_state, seg6_bpf_srh_states);

@@ -28,14 +28,41 @@ pub(crate) use end::{
 };
 
 use crate::verdict::{
+    self,
     Discard,
     Verdict, //
 };
 use kernel::{
-    net::skbuff::SkBuff,
+    net::{
+        lwtunnel::InputStatus,
+        skbuff::{
+            OwnedSkBuff,
+            SkBuff, //
+        }, //
+    },
     prelude::*,
     softirq::BhDisabled, //
 };
+
+/// A decision about a packet.
+pub(crate) type Decision<'a> = Result<Verdict<'a>, Discard>;
+
+/// A behavior, with what it is configured with.
+pub(crate) trait Endpoint {
+    /// Processes a packet and decides where it goes.
+    fn process<'a>(&'a self, skb: Pin<&mut SkBuff>, bh: &'a BhDisabled) -> Decision<'a>;
+
+    /// Processes a packet and does what is decided.
+    ///
+    /// Each behavior is a function of its own, with a stack frame of its own, which ends before the
+    /// packet goes on: to the next SID, perhaps.
+    #[inline(never)]
+    fn input(&self, mut skb: OwnedSkBuff, bh: &BhDisabled) -> InputStatus {
+        let decision = self.process(skb.as_mut(), bh);
+
+        verdict::execute(decision, skb, bh)
+    }
+}
 
 /// What a SID does with the packets that are sent to it.
 #[derive(PartialEq, Eq)]
@@ -65,25 +92,21 @@ pub(crate) enum Behavior {
 }
 
 impl Behavior {
-    /// Processes a packet and decides where it goes.
-    #[inline]
-    pub(crate) fn process<'bh>(
-        &self,
-        skb: Pin<&mut SkBuff>,
-        bh: &'bh BhDisabled,
-    ) -> Result<Verdict<'bh>, Discard> {
+    /// Processes a packet and does what is decided.
+    #[inline(always)]
+    pub(crate) fn input(&self, skb: OwnedSkBuff, bh: &BhDisabled) -> InputStatus {
         match self {
-            Self::End(end) => end.process(skb, bh),
-            Self::EndX(end_x) => end_x.process(skb, bh),
-            Self::EndT(end_t) => end_t.process(skb, bh),
-            Self::EndDx2(end_dx2) => end_dx2.process(skb, bh),
-            Self::EndDx6(end_dx6) => end_dx6.process(skb, bh),
-            Self::EndDx4(end_dx4) => end_dx4.process(skb, bh),
-            Self::EndDt6(end_dt6) => end_dt6.process(skb, bh),
-            Self::EndDt4(end_dt4) => end_dt4.process(skb, bh),
-            Self::EndB6(end_b6) => end_b6.process(skb, bh),
-            Self::EndBpf(end_bpf) => end_bpf.process(skb, bh),
-            Self::EndDt46(end_dt46) => end_dt46.process(skb, bh),
+            Self::End(end) => end.input(skb, bh),
+            Self::EndBpf(end_bpf) => end_bpf.input(skb, bh),
+            Self::EndX(end_x) => end_x.input(skb, bh),
+            Self::EndT(end_t) => end_t.input(skb, bh),
+            Self::EndDx2(end_dx2) => end_dx2.input(skb, bh),
+            Self::EndDx6(end_dx6) => end_dx6.input(skb, bh),
+            Self::EndDx4(end_dx4) => end_dx4.input(skb, bh),
+            Self::EndDt6(end_dt6) => end_dt6.input(skb, bh),
+            Self::EndDt4(end_dt4) => end_dt4.input(skb, bh),
+            Self::EndB6(end_b6) => end_b6.input(skb, bh),
+            Self::EndDt46(end_dt46) => end_dt46.input(skb, bh),
         }
     }
 
@@ -95,12 +118,13 @@ impl Behavior {
         }
     }
 
-    /// Decides about a packet that netfilter has let through [`Verdict::Prerouting`].
-    pub(crate) fn resume<'bh>(&self) -> Result<Verdict<'bh>, Discard> {
+    /// Goes on with a packet that netfilter has let through [`Verdict::Prerouting`].
+    #[inline]
+    pub(crate) fn resume(&self, skb: OwnedSkBuff, bh: &BhDisabled) -> InputStatus {
         match self {
-            Self::EndDx6(end_dx6) => Ok(end_dx6.resume()),
-            Self::EndDx4(end_dx4) => Ok(end_dx4.resume()),
-            _ => Err(Discard::INVALID),
+            Self::EndDx6(end_dx6) => end_dx6.resume(skb, bh),
+            Self::EndDx4(end_dx4) => end_dx4.resume(skb, bh),
+            _ => verdict::execute(Err(Discard::INVALID), skb, bh),
         }
     }
 }

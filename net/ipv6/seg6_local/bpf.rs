@@ -11,243 +11,38 @@
 use crate::{
     encap,
     encap::Encapsulation,
-    packet::{
-        update_payload_length,
-        SrhSpan, //
-    },
-    route::{
-        LocalDelivery,
-        Lookup, //
-    },
+    packet::update_payload_length,
     srh,
-    srh::Form,
-    verdict::Discard, //
+    srh::Form, //
 };
 use core::{
-    mem::MaybeUninit,
     net::Ipv6Addr,
-    num::NonZeroU32,
-    ops::Range,
-    ptr, //
+    ops::Range, //
 };
 use kernel::{
     bindings,
     bpf::Memory,
     net::{
         ipv6,
-        ipv6::Routing,
+        ipv6::{
+            LocalDelivery,
+            Lookup, //
+        },
         skbuff::SkBuff,
-        tunnel,
         tunnel::Inner, //
     },
     prelude::*,
     softirq::BhDisabled,
-    types::Opaque,
     uapi, //
 };
 
-/// The SRH that a program edits.
-///
-/// # Invariants
-///
-/// `len` is at most [`srh::MAX_LEN`], and the SRH is in the linear part of the packet.
-#[derive(Clone, Copy)]
-struct Edit {
-    offset: u32,
-    /// In octets; the header length in the packet follows when the SRH is validated.
-    len: u32,
-    is_valid: bool,
-}
+mod edit;
 
-impl From<SrhSpan> for Edit {
-    fn from(span: SrhSpan) -> Self {
-        // INVARIANT: A span is at most as long, linear and valid.
-        Self {
-            offset: span.offset.into(),
-            len: span.len.into(),
-            is_valid: true,
-        }
-    }
-}
-
-impl Edit {
-    fn end(self) -> u32 {
-        // OVERFLOW: Both are less than the length of a packet.
-        self.offset.saturating_add(self.len)
-    }
-
-    /// Returns the octets of the SRH.
-    fn octets<'a>(&self, skb: &'a SkBuff) -> Option<&'a [u8]> {
-        skb.data().get(self.offset as usize..self.end() as usize)
-    }
-
-    /// Returns where the TLVs start in the packet.
-    fn tlvs_start(self, skb: &SkBuff) -> Result<u32> {
-        let last_entry = self
-            .octets(skb)
-            .and_then(|srh| srh.get(srh::LAST_ENTRY))
-            .ok_or(EINVAL)?;
-
-        Ok(self
-            .offset
-            .saturating_add(srh::tlvs_offset(*last_entry) as u32))
-    }
-
-    /// Brings the header length up to date and validates the SRH, unless nothing was changed.
-    ///
-    /// Replaces `seg6_bpf_has_valid_srh()`.
-    fn validate(&mut self, skb: Pin<&mut SkBuff>) -> Result {
-        if self.is_valid {
-            return Ok(());
-        }
-        if self.len % 8 != 0 {
-            return Err(EBADMSG);
-        }
-        let hdr_len = self.len.checked_sub(8).ok_or(EBADMSG)? / 8;
-        let hdr_len = u8::try_from(hdr_len).map_err(|_| EBADMSG)?;
-
-        skb.modify(self.end(), |data| {
-            let octets = data.get_mut(self.offset as usize..)?;
-
-            *octets.get_mut(srh::HDR_LEN)? = hdr_len;
-            srh::is_valid(octets, Form::Reduced).then_some(())
-        })
-        .map_err(|_| EBADMSG)?;
-        self.is_valid = true;
-        Ok(())
-    }
-}
-
-/// The per-CPU state of the edit.
-#[repr(transparent)]
-pub(crate) struct SrhState(Opaque<bindings::seg6_bpf_srh_state>);
-
-impl SrhState {
-    /// Returns the state of this CPU, which stays the same while bottom halves are off.
-    #[inline]
-    fn this_cpu(_bh: &BhDisabled) -> &Self {
-        // SAFETY: With bottom halves off the task stays on this CPU, so no other uses this state.
-        // The cast is right because of `repr(transparent)`.
-        unsafe { &*bindings::seg6_bpf_srh_state_this_cpu().cast::<Self>() }
-    }
-
-    #[inline]
-    fn get(&self) -> bindings::seg6_bpf_srh_edit {
-        // SAFETY: The state is valid, and its user is this CPU with bottom halves off.
-        unsafe { (*self.0.get()).edit }
-    }
-
-    #[inline]
-    fn set(&self, raw: bindings::seg6_bpf_srh_edit) {
-        // SAFETY: As in `get()`.
-        unsafe { (*self.0.get()).edit = raw };
-    }
-
-    /// Changes the state, unless no program runs on `skb`.
-    #[inline]
-    fn update(
-        &self,
-        skb: &SkBuff,
-        f: impl FnOnce(bindings::seg6_bpf_srh_edit) -> bindings::seg6_bpf_srh_edit,
-    ) {
-        let raw = self.get();
-
-        if ptr::eq(raw.skb, skb.as_raw()) {
-            self.set(f(raw));
-        }
-    }
-
-    /// Returns the SRH of `skb`; `None` if it has none or if no program runs on it.
-    #[inline]
-    fn load(&self, skb: &SkBuff) -> Option<Edit> {
-        let raw = self.get();
-
-        (raw.present && ptr::eq(raw.skb, skb.as_raw())).then_some(Edit {
-            offset: raw.srh_offset,
-            len: raw.srh_len,
-            is_valid: raw.valid,
-        })
-    }
-
-    /// Sets the SRH of `skb`; has no effect if no program runs on it.
-    #[inline]
-    fn store(&self, skb: &SkBuff, edit: Option<Edit>) {
-        self.update(skb, |raw| bindings::seg6_bpf_srh_edit {
-            srh_offset: edit.map_or(0, |edit| edit.offset),
-            srh_len: edit.map_or(0, |edit| edit.len),
-            present: edit.is_some(),
-            valid: edit.is_some_and(|edit| edit.is_valid),
-            ..raw
-        });
-    }
-
-    /// Finds the SRH of `skb` again after its headers have changed.
-    ///
-    /// Replaces `bpf_update_srh_state()`.
-    fn refresh(&self, mut skb: Pin<&mut SkBuff>) {
-        let span = SrhSpan::locate(skb.as_mut(), Routing::Any);
-
-        self.store(&skb, span.map(Edit::from));
-    }
-
-    /// Validates the SRH of `skb` and returns whether it has one.
-    ///
-    /// Fails with `EBADMSG` if it is malformed.
-    fn validate(&self, mut skb: Pin<&mut SkBuff>) -> Result<bool> {
-        let Some(mut edit) = self.load(&skb) else {
-            return Ok(false);
-        };
-
-        edit.validate(skb.as_mut())?;
-        self.store(&skb, Some(edit));
-        Ok(true)
-    }
-
-    /// Fails with `EBADMSG` unless `skb` has a valid SRH.
-    fn require_valid(&self, skb: Pin<&mut SkBuff>) -> Result {
-        self.validate(skb)?.then_some(()).ok_or(EBADMSG)
-    }
-}
-
-/// Holds the lock of the state while a program runs on a packet.
-pub(crate) struct SrhStateGuard<'a>(&'a SrhState);
-
-impl<'a> SrhStateGuard<'a> {
-    /// Starts the edit of the SRH at `span`.
-    #[inline]
-    pub(crate) fn new(skb: &SkBuff, span: SrhSpan, _bh: &'a BhDisabled) -> Self {
-        // SAFETY: Bottom halves are off, and no program of the type runs inside another.
-        let state = unsafe { &*bindings::seg6_bpf_srh_state_lock().cast::<SrhState>() };
-
-        state.set(bindings::seg6_bpf_srh_edit {
-            skb: skb.as_raw(),
-            ..pin_init::zeroed()
-        });
-        state.store(skb, Some(span.into()));
-        Self(state)
-    }
-
-    /// Ends the edit; the packet is to be dropped if its SRH is not valid any more.
-    #[inline]
-    pub(crate) fn finish(self, mut skb: Pin<&mut SkBuff>) -> Result<(), Discard> {
-        if self.0.get().decapsulated {
-            tunnel::reset_control(skb.as_mut(), Inner::Ipv6);
-        }
-        match self.0.validate(skb) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(Discard::INVALID),
-        }
-    }
-}
-
-impl Drop for SrhStateGuard<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.0.set(pin_init::zeroed());
-        // SAFETY: The lock was taken in `new()`, on this CPU.
-        unsafe { bindings::seg6_bpf_srh_state_unlock() };
-    }
-}
+pub(crate) use edit::SrhStateGuard;
+use edit::{
+    SrhState,
+    SrhStateLock, //
+};
 
 /// Writes to the flags, the tag or the TLVs of the SRH: `from` at `offset` of the packet.
 ///
@@ -276,7 +71,7 @@ pub(crate) fn store_bytes(
     state.store(&skb, Some(edit));
 
     if from.is_in(&skb) {
-        return store_copy(skb, offset..end, from);
+        return store_copy(state, skb, offset..end, from);
     }
     skb.modify(end, |data| {
         from.copy_to(data.get_mut(offset as usize..)?).ok()
@@ -284,11 +79,17 @@ pub(crate) fn store_bytes(
     .map_err(|_| EFAULT)
 }
 
-/// Writes octets of the packet itself to another place of it.
+/// Writes octets of the packet itself, on which a program runs, to another place of it.
 #[cold]
-fn store_copy(skb: Pin<&mut SkBuff>, to: Range<u32>, from: &Memory<'_>) -> Result {
-    let mut buffer = [MaybeUninit::uninit(); srh::MAX_LEN];
-    let from = from.copy(&mut buffer)?;
+#[inline(never)]
+fn store_copy(
+    state: &SrhState,
+    skb: Pin<&mut SkBuff>,
+    to: Range<u32>,
+    from: &Memory<'_>,
+) -> Result {
+    // SAFETY: The program holds the lock, and a helper makes one copy.
+    let from = unsafe { state.copy(from) }?;
 
     skb.modify(to.end, |data| {
         let to = data.get_mut(to.start as usize..)?;
@@ -354,65 +155,98 @@ pub(crate) fn adjust_srh(
 /// not, and else with the error of the route. The parameter is read first, as it may be in the
 /// packet. Replaces `bpf_lwt_seg6_action()`.
 pub(crate) fn action(
-    mut skb: Pin<&mut SkBuff>,
+    skb: Pin<&mut SkBuff>,
     action: u32,
     param: &Memory<'_>,
     bh: &BhDisabled,
 ) -> Result {
-    let state = SrhState::this_cpu(bh);
-
     match action {
-        uapi::SEG6_LOCAL_ACTION_END_X => {
-            let next_hop = param.read::<16>();
-
-            state.require_valid(skb.as_mut())?;
-            Lookup {
-                next_hop: Some(Ipv6Addr::from(next_hop?)),
-                ..Lookup::default()
-            }
-            .attach(skb, bh)
-        }
-        uapi::SEG6_LOCAL_ACTION_END_T => {
-            let lookup = table_lookup(param);
-
-            state.require_valid(skb.as_mut())?;
-            lookup?.attach(skb, bh)
-        }
-        uapi::SEG6_LOCAL_ACTION_END_DT6 => {
-            let lookup = table_lookup(param);
-
-            state.require_valid(skb.as_mut())?;
-            let lookup = Lookup {
-                local: LocalDelivery::Allow,
-                ..lookup?
-            };
-
-            encap::decapsulate(skb.as_mut(), Inner::Ipv6)?;
-            skb.as_mut().reset_conntrack();
-            state.update(&skb, |raw| bindings::seg6_bpf_srh_edit {
-                decapsulated: true,
-                ..raw
-            });
-            state.refresh(skb.as_mut());
-            lookup.attach(skb, bh)
-        }
-        uapi::SEG6_LOCAL_ACTION_END_B6 => encapsulate(skb, Encapsulation::Insert, param, bh),
-        uapi::SEG6_LOCAL_ACTION_END_B6_ENCAP => encapsulate(skb, Encapsulation::Push, param, bh),
+        uapi::SEG6_LOCAL_ACTION_END_X => end_x(skb, param, bh),
+        uapi::SEG6_LOCAL_ACTION_END_T => end_t(skb, param, bh),
+        uapi::SEG6_LOCAL_ACTION_END_DT6 => end_dt6(skb, param, bh),
+        uapi::SEG6_LOCAL_ACTION_END_B6 => end_b6(skb, Encapsulation::Insert, param, bh),
+        uapi::SEG6_LOCAL_ACTION_END_B6_ENCAP => end_b6(skb, Encapsulation::Push, param, bh),
         _ => Err(EINVAL),
     }
 }
 
-/// Parses a table number; 0 stands for what the rules say.
-fn table_lookup(param: &Memory<'_>) -> Result<Lookup> {
-    let table = u32::from_ne_bytes(param.read()?);
+#[inline(never)]
+fn end_x(mut skb: Pin<&mut SkBuff>, param: &Memory<'_>, bh: &BhDisabled) -> Result {
+    let next_hop = param.read::<16>();
 
-    Ok(Lookup {
-        table: NonZeroU32::new(table),
+    SrhState::this_cpu(bh).require_valid(skb.as_mut())?;
+    Lookup {
+        next_hop: Some(&Ipv6Addr::from(next_hop?)),
         ..Lookup::default()
-    })
+    }
+    .attach(skb, bh)
 }
 
-/// Adds an SRH to a packet that has none or a valid one, and edits the new one from then on.
+#[inline(never)]
+fn end_t(mut skb: Pin<&mut SkBuff>, param: &Memory<'_>, bh: &BhDisabled) -> Result {
+    let table = param.read();
+
+    SrhState::this_cpu(bh).require_valid(skb.as_mut())?;
+    Lookup {
+        // 0 stands for what the rules say.
+        table: u32::from_ne_bytes(table?),
+        ..Lookup::default()
+    }
+    .attach(skb, bh)
+}
+
+#[inline(never)]
+fn end_dt6(mut skb: Pin<&mut SkBuff>, param: &Memory<'_>, bh: &BhDisabled) -> Result {
+    let table = param.read();
+
+    decapsulate(skb.as_mut(), &table, bh)?;
+    Lookup {
+        table: u32::from_ne_bytes(table?),
+        local: LocalDelivery::Allow,
+        ..Lookup::default()
+    }
+    .attach(skb, bh)
+}
+
+/// Removes the outer headers, if the parameter is what End.DT6 takes, and edits the SRH inside from
+/// then on.
+#[inline(never)]
+fn decapsulate(mut skb: Pin<&mut SkBuff>, param: &Result<[u8; 4]>, bh: &BhDisabled) -> Result {
+    let state = SrhState::this_cpu(bh);
+
+    state.require_valid(skb.as_mut())?;
+    (*param)?;
+    encap::decapsulate(skb.as_mut(), Inner::Ipv6)?;
+    skb.as_mut().reset_conntrack();
+    state.update(&skb, |raw| bindings::seg6_bpf_srh_edit {
+        decapsulated: true,
+        ..raw
+    });
+    state.refresh(skb);
+    Ok(())
+}
+
+/// Adds an SRH to a packet that has none or a valid one, edits the new one from then on, and routes
+/// the packet to the first segment.
+#[inline(never)]
+fn end_b6(
+    mut skb: Pin<&mut SkBuff>,
+    encapsulation: Encapsulation,
+    header: &Memory<'_>,
+    bh: &BhDisabled,
+) -> Result {
+    encapsulate(skb.as_mut(), encapsulation, header, bh)?;
+    // An error of the route comes after the headers have changed.
+    route(skb, bh)
+}
+
+/// Routes the packet by its destination.
+#[inline(never)]
+fn route(skb: Pin<&mut SkBuff>, bh: &BhDisabled) -> Result {
+    Lookup::default().attach(skb, bh)
+}
+
+#[inline(never)]
 fn encapsulate(
     mut skb: Pin<&mut SkBuff>,
     encapsulation: Encapsulation,
@@ -420,18 +254,18 @@ fn encapsulate(
     bh: &BhDisabled,
 ) -> Result {
     let state = SrhState::this_cpu(bh);
-    let mut buffer = [MaybeUninit::uninit(); srh::MAX_LEN];
-    let header = header.copy(&mut buffer);
+
+    if !state.is_of(&skb) {
+        return Err(EINVAL);
+    }
+    // The header is read first, as it may be in the packet.
+    // SAFETY: The program that runs on the packet holds the lock, and a helper makes one copy.
+    let header = unsafe { state.copy(header) };
 
     state.validate(skb.as_mut())?;
-    let len = skb.len();
-    let result = push_srh(skb.as_mut(), encapsulation, header?, bh);
-
-    // Also a failure, that of the route, may come after the headers have changed.
-    if skb.len() != len {
-        state.refresh(skb);
-    }
-    result
+    push_srh(skb.as_mut(), encapsulation, header?)?;
+    state.refresh(skb);
+    Ok(())
 }
 
 /// Adds an SRH to the packet and routes it to the first segment.
@@ -440,26 +274,32 @@ fn encapsulate(
 /// packet that is not IPv6, and else with the error of the route. Replaces
 /// `bpf_push_seg6_encap()`.
 pub(crate) fn push_encap(
+    mut skb: Pin<&mut SkBuff>,
+    encapsulation: Encapsulation,
+    header: &Memory<'_>,
+    bh: &BhDisabled,
+) -> Result {
+    push_copy(skb.as_mut(), encapsulation, header, bh)?;
+    route(skb, bh)
+}
+
+#[inline(never)]
+fn push_copy(
     skb: Pin<&mut SkBuff>,
     encapsulation: Encapsulation,
     header: &Memory<'_>,
     bh: &BhDisabled,
 ) -> Result {
-    let mut buffer = [MaybeUninit::uninit(); srh::MAX_LEN];
+    let lock = SrhStateLock::new(bh);
 
-    push_srh(skb, encapsulation, header.copy(&mut buffer)?, bh)
+    // SAFETY: The lock is held, and a helper makes one copy.
+    push_srh(skb, encapsulation, unsafe { lock.copy(header) }?)
 }
 
-/// Does what [`push_encap`] does, with a header that is no program's any more.
-fn push_srh(
-    mut skb: Pin<&mut SkBuff>,
-    encapsulation: Encapsulation,
-    header: &[u8],
-    bh: &BhDisabled,
-) -> Result {
+/// Adds an SRH that is no program's any more to the packet.
+fn push_srh(skb: Pin<&mut SkBuff>, encapsulation: Encapsulation, header: &[u8]) -> Result {
     if !srh::is_valid(header, Form::Full) {
         return Err(EINVAL);
     }
-    encap::encapsulate(skb.as_mut(), encapsulation, header)?;
-    Lookup::default().attach(skb, bh)
+    encap::encapsulate(skb, encapsulation, header)
 }

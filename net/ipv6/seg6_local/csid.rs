@@ -66,17 +66,19 @@ impl Lengths {
     ///
     /// RFC 9800, Section 4.1.1, N01 to N08. Replaces `seg6_next_csid_is_arg_zero()` and
     /// `seg6_next_csid_advance_arg()`.
-    pub(crate) fn advance(self, mut container: [u8; CONTAINER_LEN]) -> Option<[u8; CONTAINER_LEN]> {
-        let node_len = usize::from(self.node_bits / 8);
-        let (_block, rest) = container.split_at_mut_checked(usize::from(self.block_bits / 8))?;
+    #[inline]
+    pub(crate) fn advance(self, container: [u8; CONTAINER_LEN]) -> Option<[u8; CONTAINER_LEN]> {
+        let container = u128::from_be_bytes(container);
+        let (block_bits, node_bits) = (u32::from(self.block_bits), u32::from(self.node_bits));
+        // OVERFLOW: By the type invariant the sum is at most 128, and all shifts are shorter.
+        let argument_bits = 128 - block_bits - node_bits;
+        let argument = container & !(u128::MAX << argument_bits);
 
-        if rest.get(node_len..)?.iter().all(|&octet| octet == 0) {
+        if argument == 0 {
             return None;
         }
-        rest.copy_within(node_len.., 0);
-        let argument_len = rest.len().checked_sub(node_len)?;
-        rest.get_mut(argument_len..)?.fill(0);
-        Some(container)
+        let block = container & (u128::MAX << (128 - block_bits));
+        Some((block | (argument << node_bits)).to_be_bytes())
     }
 }
 

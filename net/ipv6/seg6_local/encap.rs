@@ -30,6 +30,30 @@ pub(crate) fn terminate(
     inner: Inner,
     bh: &BhDisabled,
 ) -> Result<(), Discard> {
+    let offset = match ipv6::find_inner_near(&skb, inner.protocol()) {
+        Some(offset) => {
+            let first = u32::from(ipv6::HEADER_LEN);
+
+            if offset != first && !is_finished(skb.as_mut(), first, bh) {
+                return Err(Discard::INVALID);
+            }
+            offset
+        }
+        None => find_inner_far(skb.as_mut(), inner, bh)?,
+    };
+
+    tunnel::decapsulate(skb.as_mut(), offset, inner).map_err(|_| Discard::INVALID)?;
+    tunnel::reset_control(skb, inner);
+    Ok(())
+}
+
+/// Returns the offset of the packet inside, behind any headers.
+#[inline(never)]
+fn find_inner_far(
+    mut skb: Pin<&mut SkBuff>,
+    inner: Inner,
+    bh: &BhDisabled,
+) -> Result<u32, Discard> {
     if let Ok(offset) = ipv6::find_header(&skb, ipv6::PROTO_ROUTING, Routing::Any) {
         let is_active = ipv6::find_header(&skb, ipv6::PROTO_ROUTING, Routing::SegmentsLeft).is_ok();
 
@@ -37,9 +61,7 @@ pub(crate) fn terminate(
             return Err(Discard::INVALID);
         }
     }
-    decapsulate(skb.as_mut(), inner).map_err(|_| Discard::INVALID)?;
-    tunnel::reset_control(skb, inner);
-    Ok(())
+    ipv6::find_header(&skb, inner.protocol(), Routing::Any).map_err(|_| Discard::INVALID)
 }
 
 /// Does the same in front of an IP packet, which connection tracking is to take for a new one.
@@ -88,6 +110,7 @@ pub(crate) enum Encapsulation {
 /// Fails with `EBADMSG` if the packet is not IPv6, with `EINVAL` if the SRH is to be signed and the
 /// HMAC is not its last TLV, and else with the errors of [`ipv6::insert_srh`] and
 /// [`ipv6::push_srh`]; the packet is as before then.
+#[inline]
 pub(crate) fn encapsulate(
     mut skb: Pin<&mut SkBuff>,
     encapsulation: Encapsulation,

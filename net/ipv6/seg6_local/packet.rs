@@ -40,7 +40,7 @@ impl SrhSpan {
     /// if there is none, or one that is not a valid SRH.
     ///
     /// Replaces `seg6_get_srh()`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn locate(skb: Pin<&mut SkBuff>, routing: Routing) -> Option<Self> {
         let offset = ipv6::find_header(&skb, ipv6::PROTO_ROUTING, routing).ok()?;
 
@@ -48,7 +48,7 @@ impl SrhSpan {
     }
 
     /// Makes the routing header at `offset` linear and validates it; `None` if it is not a valid SRH.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn at(mut skb: Pin<&mut SkBuff>, offset: u32) -> Option<Self> {
         let offset = u16::try_from(offset).ok()?;
         // OVERFLOW: A 16-bit number and 8.
@@ -58,16 +58,8 @@ impl SrhSpan {
         let len = srh::stated_len(data.get(offset.into()..)?.first_chunk()?) as u16;
         let span = Self { offset, len };
 
-        skb.as_mut().may_pull(span.end()).ok()?;
-        span.is_valid(&skb).then_some(span)
-    }
-
-    /// Whether there is a valid SRH at this place.
-    #[inline]
-    pub(crate) fn is_valid(self, skb: &SkBuff) -> bool {
-        skb.data()
-            .get(self.range())
-            .is_some_and(|srh| srh::is_valid(srh, Form::Reduced))
+        let data = skb.may_pull(span.end()).ok()?;
+        srh::is_valid(data.get(span.range())?, Form::Reduced).then_some(span)
     }
 
     /// Returns the number of segments left.
@@ -110,7 +102,7 @@ impl<'a> SrPacket<'a, Active> {
     ///
     /// With [`Routing::SegmentsLeft`] routing headers without segments left are passed over; with
     /// [`Routing::Any`] the first one counts. Replaces `get_and_validate_srh()`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(
         mut skb: Pin<&'a mut SkBuff>,
         routing: Routing,
@@ -130,22 +122,34 @@ impl<'a> SrPacket<'a, Active> {
         })
     }
 
+    /// Finds the SRH of a packet and makes the next segment the destination; for behaviors that go on to
+    /// what needs more of the stack.
+    #[inline(never)]
+    pub(crate) fn find_and_advance(
+        skb: Pin<&mut SkBuff>,
+        bh: &BhDisabled,
+    ) -> Result<SrhSpan, Discard> {
+        Ok(SrPacket::find(skb, Routing::SegmentsLeft, bh)?
+            .advance()?
+            .srh)
+    }
+
+    /// Returns where the SRH is.
+    #[inline]
+    pub(crate) fn srh(&self) -> SrhSpan {
+        self.srh
+    }
+
     /// Returns the number of segments left, at least 1.
     #[inline]
     pub(crate) fn segments_left(&self) -> u8 {
         self.segments_left
     }
 
-    /// Returns the packet as it is.
-    #[inline]
-    pub(crate) fn into_skb(self) -> Pin<&'a mut SkBuff> {
-        self.skb
-    }
-
     /// Makes the next segment the destination.
     ///
     /// RFC 8986, Section 4.1, S12 to S14. Replaces `advance_nextseg()`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn advance(mut self) -> Result<SrPacket<'a, Advanced>, Discard> {
         let segments_left = self.segments_left.checked_sub(1).ok_or(Discard::INVALID)?;
         let segment = *self.next_segment(segments_left).ok_or(Discard::INVALID)?;
@@ -175,15 +179,10 @@ impl<'a> SrPacket<'a, Active> {
 }
 
 impl<'a> SrPacket<'a, Advanced> {
-    /// Returns the packet and where its SRH is.
-    #[inline]
-    pub(crate) fn into_parts(self) -> (Pin<&'a mut SkBuff>, SrhSpan) {
-        (self.skb, self.srh)
-    }
-
     /// Removes the SRH.
     ///
     /// RFC 8986, Section 4.16.1, S14.1 to S14.4. Replaces `seg6_pop_srh()`.
+    #[inline(never)]
     pub(crate) fn pop_srh(self) -> Result {
         let Self { mut skb, srh, .. } = self;
         let start = usize::from(srh.offset);

@@ -20,7 +20,8 @@
 //!
 //! # Unsafe code
 //!
-//! There is some in `ffi.rs` and `bpf.rs`, where C calls Rust, and none elsewhere.
+//! There is some in `ffi.rs`, where C calls Rust, and in `bpf` and `bpf/edit.rs`, which share memory of
+//! the CPU with C, and none elsewhere.
 
 mod attr;
 mod behavior;
@@ -39,6 +40,7 @@ mod verdict;
 
 use kernel::{
     net::{
+        dst::cache,
         lwtunnel::{
             Encap,
             InputStatus,
@@ -66,15 +68,18 @@ module! {
 struct Seg6Local {
     _helpers: ffi::Helpers,
     _encap: Registration<Sid>,
+    _cache: cache::Registration,
 }
 
 impl kernel::Module for Seg6Local {
     fn init(module: &'static ThisModule) -> Result<Self> {
+        let cache = cache::Registration::new()?;
         let encap = ffi::register(module)?;
 
         Ok(Self {
             _helpers: ffi::Helpers::register(),
             _encap: encap,
+            _cache: cache,
         })
     }
 }
@@ -102,11 +107,10 @@ impl Encap for Sid {
     }
 
     /// Replaces `seg6_local_input_core()`.
-    #[inline]
-    fn input(&self, mut skb: OwnedSkBuff, bh: &BhDisabled) -> InputStatus {
+    #[inline(always)]
+    fn input(&self, skb: OwnedSkBuff, bh: &BhDisabled) -> InputStatus {
         let len = skb.len();
-        let decision = self.behavior.process(skb.as_mut(), bh);
-        let status = verdict::execute(decision, skb, bh);
+        let status = self.behavior.input(skb, bh);
 
         if let Some(counters) = &self.counters {
             counters.count(len, status, bh);
@@ -115,7 +119,7 @@ impl Encap for Sid {
     }
 
     fn resume(&self, skb: OwnedSkBuff, bh: &BhDisabled) -> InputStatus {
-        verdict::execute(self.behavior.resume(), skb, bh)
+        self.behavior.resume(skb, bh)
     }
 
     fn fill(&self, msg: &mut Writer<'_>) -> Result {

@@ -115,6 +115,7 @@ fn tlvs_are_complete(mut tlvs: &[u8]) -> bool {
 /// Whether the valid SRH `bytes` asks for no HMAC, or has the TLV for it as its last.
 ///
 /// `seg6_push_hmac()` writes the HMAC to the end of the header, whatever is there.
+#[inline]
 pub(crate) fn is_signable(bytes: &[u8]) -> bool {
     let (Some(&flags), Some(&last_entry)) = (bytes.get(FLAGS), bytes.get(LAST_ENTRY)) else {
         return false;

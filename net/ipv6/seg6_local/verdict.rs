@@ -2,16 +2,14 @@
 
 //! What becomes of a packet, and the only place where it leaves the module.
 
-use crate::{
-    route::{
-        Ipv4Lookup,
-        LocalDelivery,
-        Lookup, //
-    }, //
-};
+use crate::route::Ipv4Lookup;
 use kernel::{
     net::{
         device::NetDevice,
+        ipv6::{
+            LocalDelivery,
+            Lookup, //
+        },
         l3mdev::Family,
         lwtunnel,
         lwtunnel::InputStatus,
@@ -26,7 +24,10 @@ use kernel::{
 };
 
 /// Does to the packet what was decided.
-#[inline]
+///
+/// Inline, so that nothing is left of a decision that is always the same; what is done after it is
+/// the last that the caller does, so its stack is free again by then.
+#[inline(always)]
 pub(crate) fn execute(
     decision: Result<Verdict<'_>, Discard>,
     skb: OwnedSkBuff,
@@ -39,50 +40,46 @@ pub(crate) fn execute(
 }
 
 /// The decision of a behavior about a packet that goes on.
-pub(crate) enum Verdict<'bh> {
+pub(crate) enum Verdict<'a> {
     /// Look up where it goes, and send it there.
-    Forward(Lookup),
+    Forward(Lookup<'a>),
     /// The same for an IPv4 packet.
     ForwardIpv4(Ipv4Lookup),
     /// Send it where the route that it carries says.
     KeepRoute,
     /// Send it, an Ethernet frame, from this device.
-    Transmit(&'bh NetDevice),
+    Transmit(&'a NetDevice),
     /// Let this VRF device receive it.
-    Receive(&'bh NetDevice, Family),
+    Receive(&'a NetDevice, Family),
     /// Let netfilter look at it before it is routed.
     Prerouting(Family),
 }
 
 impl Verdict<'_> {
     /// Sends the packet off.
-    #[inline]
-    fn execute(self, mut skb: OwnedSkBuff, bh: &BhDisabled) -> InputStatus {
+    ///
+    /// A packet without a usable route of IPv6 is discarded by the route that it gets, and counts as
+    /// passed on.
+    #[inline(always)]
+    fn execute(self, skb: OwnedSkBuff, bh: &BhDisabled) -> InputStatus {
         match self {
-            Self::Forward(lookup) => return forward(skb, lookup, bh),
-            Self::ForwardIpv4(lookup) => {
-                if let Err(discard) = lookup.attach(skb.as_mut(), bh) {
-                    return discard.execute(skb);
-                }
-            }
-            Self::KeepRoute => {}
-            Self::Transmit(dev) => return InputStatus::new(skb.transmit(dev, bh)),
-            Self::Receive(dev, family) => return receive(skb, dev, family, bh),
-            Self::Prerouting(family) => return prerouting(skb, family, bh),
+            Self::Forward(lookup) => InputStatus::new(lookup.forward(skb, bh)),
+            Self::ForwardIpv4(lookup) => forward_ipv4(skb, lookup, bh),
+            Self::KeepRoute => InputStatus::new(skb.dst_input(bh)),
+            Self::Transmit(dev) => InputStatus::new(skb.transmit(dev, bh)),
+            Self::Receive(dev, family) => receive(skb, dev, family, bh),
+            Self::Prerouting(family) => prerouting(skb, family, bh),
         }
-        InputStatus::new(skb.dst_input(bh))
     }
 }
 
-/// Looks up where an IPv6 packet goes, and sends it there.
-///
-/// A packet without a usable route is discarded by the route that it gets, and counts as passed on.
+/// Looks up where an IPv4 packet goes, and sends it there.
 #[inline]
-fn forward(mut skb: OwnedSkBuff, lookup: Lookup, bh: &BhDisabled) -> InputStatus {
-    // The route carries the error, and acts on it in `dst_input()`.
-    let _ = lookup.attach(skb.as_mut(), bh);
-
-    InputStatus::new(skb.dst_input(bh))
+fn forward_ipv4(mut skb: OwnedSkBuff, lookup: Ipv4Lookup, bh: &BhDisabled) -> InputStatus {
+    match lookup.attach(skb.as_mut(), bh) {
+        Ok(()) => InputStatus::new(skb.dst_input(bh)),
+        Err(discard) => discard.execute(skb),
+    }
 }
 
 /// Lets netfilter look at a packet before it is routed.
@@ -97,19 +94,20 @@ fn prerouting(skb: OwnedSkBuff, family: Family, bh: &BhDisabled) -> InputStatus 
 }
 
 /// Lets a VRF receive a packet, and routes it by the table of that.
+#[inline]
 fn receive(skb: OwnedSkBuff, dev: &NetDevice, family: Family, bh: &BhDisabled) -> InputStatus {
-    let verdict = match family {
-        Family::Ipv4 => Verdict::ForwardIpv4(Ipv4Lookup::default()),
-        Family::Ipv6 => Verdict::Forward(Lookup {
-            local: LocalDelivery::Allow,
-            ..Lookup::default()
-        }),
-    };
+    match (skb.receive_l3(dev, family, bh), family) {
+        (Ok(Some(skb)), Family::Ipv4) => forward_ipv4(skb, Ipv4Lookup::default(), bh),
+        (Ok(Some(skb)), Family::Ipv6) => {
+            let lookup = Lookup {
+                local: LocalDelivery::Allow,
+                ..Lookup::default()
+            };
 
-    match skb.receive_l3(dev, family, bh) {
-        Ok(Some(skb)) => verdict.execute(skb, bh),
-        Ok(None) => InputStatus::new(0),
-        Err(error) => error.into(),
+            InputStatus::new(lookup.forward(skb, bh))
+        }
+        (Ok(None), _) => InputStatus::new(0),
+        (Err(error), _) => error.into(),
     }
 }
 
@@ -129,6 +127,7 @@ impl Discard {
 
     /// Drops the packet.
     #[cold]
+    #[inline(never)]
     fn execute(self, skb: OwnedSkBuff) -> InputStatus {
         skb.free(self.reason);
         self.errno.into()

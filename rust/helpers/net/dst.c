@@ -13,6 +13,11 @@ __rust_helper void rust_helper_dst_hold(struct dst_entry *dst)
 	dst_hold(dst);
 }
 
+__rust_helper bool rust_helper_dst_hold_safe(struct dst_entry *dst)
+{
+	return dst_hold_safe(dst);
+}
+
 __rust_helper int rust_helper_dst_input(struct sk_buff *skb)
 {
 	return dst_input(skb);
@@ -83,6 +88,32 @@ enum skb_drop_reason rust_helper_ip_route_input(struct sk_buff *skb, __be32 dst,
 						struct net_device *dev)
 {
 	return ip_route_input(skb, dst, src, 0, dev);
+}
+
+/*
+ * Whether @clone is what rt_dst_clone() would make of @rt now, but for the gateway that it was given.
+ */
+__rust_helper bool rust_helper_rt_is_clone(const struct rtable *clone, const struct rtable *rt)
+{
+	return clone->dst.dev == rt->dst.dev &&
+	       READ_ONCE(clone->dst.obsolete) == DST_OBSOLETE_FORCE_CHK &&
+	       clone->dst.flags == rt->dst.flags &&
+	       clone->dst._metrics == rt->dst._metrics &&
+	       clone->dst.input == READ_ONCE(rt->dst.input) &&
+	       clone->dst.output == READ_ONCE(rt->dst.output) &&
+	       clone->dst.lwtstate == rt->dst.lwtstate &&
+	       clone->dst.error == rt->dst.error &&
+	       READ_ONCE(clone->dst.expires) == READ_ONCE(rt->dst.expires) &&
+#ifdef CONFIG_IP_ROUTE_CLASSID
+	       clone->dst.tclassid == rt->dst.tclassid &&
+#endif
+	       clone->rt_genid == rt->rt_genid &&
+	       clone->rt_flags == rt->rt_flags &&
+	       clone->rt_type == rt->rt_type &&
+	       clone->rt_is_input == rt->rt_is_input &&
+	       clone->rt_iif == rt->rt_iif &&
+	       clone->rt_mtu_locked == rt->rt_mtu_locked &&
+	       clone->rt_pmtu == rt->rt_pmtu;
 }
 
 __rust_helper

@@ -11,11 +11,11 @@ __rust_helper bool rust_helper_lwtunnel_nf_hooks_enabled(void)
 }
 
 __rust_helper
-int rust_helper_NF_HOOK(u8 pf, unsigned int hook, struct net *net, struct sock *sk,
+int rust_helper_nf_hook(u8 pf, unsigned int hook, struct net *net, struct sock *sk,
 			struct sk_buff *skb, struct net_device *in, struct net_device *out,
 			int (*okfn)(struct net *, struct sock *, struct sk_buff *))
 {
-	return NF_HOOK(pf, hook, net, sk, skb, in, out, okfn);
+	return nf_hook(pf, hook, net, sk, skb, in, out, okfn);
 }
 
 #endif

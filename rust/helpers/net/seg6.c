@@ -1,25 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-#include <net/ip6_route.h>
-#include <net/net_namespace.h>
 #include <net/seg6_hmac.h>
 #include <net/seg6_local.h>
-
-#ifdef CONFIG_IPV6_MULTIPLE_TABLES
-
-__rust_helper struct dst_entry *rust_helper_ip6_blk_hole_entry(struct net *net)
-{
-	return &net->ipv6.ip6_blk_hole_entry->dst;
-}
-
-__rust_helper
-struct dst_entry *rust_helper_ip6_route_output(struct net *net, const struct sock *sk,
-					       struct flowi6 *fl6)
-{
-	return ip6_route_output(net, sk, fl6);
-}
-
-#endif
 
 #if IS_ENABLED(CONFIG_IPV6_SEG6_LOCAL_RUST)
 

@@ -77,6 +77,22 @@ __rust_helper void rust_helper_skb_dst_set(struct sk_buff *skb, struct dst_entry
 	skb_dst_set(skb, dst);
 }
 
+/* skb_dst_set() or, with SKB_DST_NOREF, skb_dst_set_noref(). */
+__rust_helper void rust_helper_skb_set_refdst(struct sk_buff *skb, unsigned long refdst)
+{
+	skb->slow_gro = true;
+	skb->_skb_refdst = refdst;
+}
+
+/* skb_ensure_writable(), inline for a packet that is writable already. */
+__rust_helper int rust_helper_skb_make_writable(struct sk_buff *skb, unsigned int len)
+{
+	skb_might_realloc(skb);
+	if (likely(len <= skb_headlen(skb) && !skb_cloned(skb)))
+		return 0;
+	return skb_ensure_writable(skb, len);
+}
+
 __rust_helper void rust_helper_kfree_skb_reason(struct sk_buff *skb, enum skb_drop_reason reason)
 {
 	kfree_skb_reason(skb, reason);
@@ -90,6 +106,11 @@ __rust_helper struct sk_buff *rust_helper_alloc_skb(unsigned int size, gfp_t pri
 __rust_helper void rust_helper_skb_reserve(struct sk_buff *skb, int len)
 {
 	skb_reserve(skb, len);
+}
+
+__rust_helper void *rust_helper___skb_pull(struct sk_buff *skb, unsigned int len)
+{
+	return __skb_pull(skb, len);
 }
 
 __rust_helper bool rust_helper_pskb_may_pull(struct sk_buff *skb, unsigned int len)
@@ -234,6 +255,16 @@ __rust_helper void rust_helper_skb_forward_csum(struct sk_buff *skb)
 #endif
 
 #ifdef CONFIG_INET
+
+/* iptunnel_handle_offloads(), inline for a packet that has none. */
+__rust_helper int rust_helper_iptunnel_add_offloads(struct sk_buff *skb, int gso_type)
+{
+	if (skb_is_gso(skb) || skb->encapsulation || skb->ip_summed == CHECKSUM_PARTIAL)
+		return iptunnel_handle_offloads(skb, gso_type);
+	skb_reset_inner_headers(skb);
+	skb->ip_summed = CHECKSUM_NONE;
+	return 0;
+}
 
 __rust_helper int rust_helper_iptunnel_pull_offloads(struct sk_buff *skb)
 {

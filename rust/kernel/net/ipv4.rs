@@ -9,7 +9,16 @@ use crate::{
     bindings,
     net::{
         device::NetDevice,
-        dst::OwnedDst,
+        dst::{
+            cache,
+            cache::{
+                Key,
+                Place, //
+            },
+            DstEntry,
+            OwnedDst,
+            Route, //
+        },
         skbuff::{
             DropReason,
             SkBuff, //
@@ -70,7 +79,8 @@ pub fn route_input(
 
 /// Makes `gateway` the neighbor that an IPv4 packet goes to, if its route names none.
 ///
-/// A route to a neighbor on the link sends a packet to the neighbor that has its destination.
+/// A route to a neighbor on the link sends a packet to the neighbor that has its destination. The
+/// route that does not is stored for the next packet.
 pub fn set_gateway(
     skb: Pin<&mut SkBuff>,
     gateway: Ipv4Addr,
@@ -81,28 +91,56 @@ pub fn set_gateway(
         .filter(|dst| dst.is_ipv4())
         .ok_or(DropReason::NOT_SPECIFIED)?;
     let rt = old.as_raw().cast::<bindings::rtable>();
-    // SAFETY: A route of IPv4 is an `rtable`. What an ICMP message may change is read once.
-    let (gw_family, uses_gateway, expires, rt_type) = unsafe {
-        (
-            read_volatile(&raw const (*rt).rt_gw_family),
-            read_volatile(&raw const (*rt).rt_uses_gateway),
-            read_volatile(&raw const (*rt).dst.expires),
-            (*rt).rt_type,
-        )
-    };
+    // SAFETY: A route of IPv4 is an `rtable`.
+    let (gw_family, rt_type) = unsafe { ((*rt).rt_gw_family, (*rt).rt_type) };
 
     if gw_family != 0 || u32::from(rt_type) != bindings::RTN_UNICAST {
         return Ok(());
     }
+    let key = Key([
+        u32::from(gateway).into(),
+        0,
+        old.dev(bh).as_raw() as u64,
+        // SAFETY: A route of IPv4 is an `rtable`.
+        unsafe { (*rt).rt_iif } as u64,
+        0,
+    ]);
+    let known = cache::find(&key, key.hash(), SERNUM, bh)
+        // SAFETY: With this serial number there are routes of IPv4 alone, and both are valid.
+        .filter(|dst| unsafe { bindings::rt_is_clone(dst.as_raw().cast(), rt) })
+        .and_then(|dst| Route::borrow(dst).into_owned());
+    let new = match known {
+        Some(new) => new,
+        None => {
+            let new = clone_with_gateway(old, gateway, bh).ok_or(DropReason::NOMEM)?;
+
+            if let Some(place) = Place::reserve(key.hash(), SERNUM, bh) {
+                place.store(&key, &new, |_| true, bh);
+            }
+            new
+        }
+    };
+    skb.set_dst(new);
+    Ok(())
+}
+
+/// The serial number of routes of IPv4 in the cache: none of IPv6. What they depend on is compared.
+const SERNUM: i32 = -1;
+
+/// Returns a copy of `old`, a route of IPv4 without a gateway, that has one; `None` if memory is short.
+#[inline(never)]
+fn clone_with_gateway(old: &DstEntry, gateway: Ipv4Addr, bh: &BhDisabled) -> Option<OwnedDst> {
+    let rt = old.as_raw().cast::<bindings::rtable>();
     // SAFETY: The route and its device are valid.
     let new = unsafe { bindings::rt_dst_clone(old.dev(bh).as_raw(), rt) };
-    let new = NonNull::new(new).ok_or(DropReason::NOMEM)?.as_ptr();
+    let new = NonNull::new(new)?.as_ptr();
+
     // SAFETY: The new route was just allocated and nobody else knows of it; the old one is valid.
-    // What `rt_dst_clone()` leaves out is set: `rt_uses_gateway`, and until when the MTU holds. From
-    // the list it is taken when it is freed; by then it may have lost its device.
+    // What `rt_dst_clone()` leaves out is set. From the list it is taken when it is freed; by then it
+    // may have lost its device.
     unsafe {
-        (*new).rt_uses_gateway = uses_gateway;
-        (*new).dst.expires = expires;
+        (*new).rt_uses_gateway = 0;
+        (*new).dst.expires = read_volatile(&raw const (*rt).dst.expires);
         (*new).rt_gw_family = bindings::AF_INET as u8;
         (*new).__bindgen_anon_1.rt_gw4 = u32::from(gateway).to_be();
         #[cfg(CONFIG_IP_ROUTE_CLASSID)]
@@ -112,9 +150,8 @@ pub fn set_gateway(
         bindings::ip_dst_copy_metrics(&raw mut (*new).dst, old.as_raw());
         bindings::rt_add_uncached_list(new);
     }
-    // SAFETY: `dst` is a part of `rtable`, and the reference of the allocation goes to the packet.
-    skb.set_dst(unsafe { OwnedDst::from_raw(&raw mut (*new).dst) });
-    Ok(())
+    // SAFETY: `dst` is a part of `rtable`, and the reference of the allocation goes to the caller.
+    Some(unsafe { OwnedDst::from_raw(&raw mut (*new).dst) })
 }
 
 /// Reads the options of an IPv4 packet that `dev` received, as the IPv4 stack wants to know them

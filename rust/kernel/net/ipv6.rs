@@ -10,21 +10,20 @@
 use crate::{
     bindings,
     error::to_result,
-    net::{
-        device::{
-            Namespace, //
-            NetDevice,
-        },
-        dst::OwnedDst,
-        skbuff::SkBuff, //
-    },
+    net::skbuff::SkBuff,
     prelude::*,
     softirq::BhDisabled, //
 };
-use core::{
-    net::Ipv6Addr,
-    ptr,
-    ptr::NonNull, //
+use core::ptr;
+
+#[cfg(CONFIG_IPV6_SEG6_LOCAL_RUST)]
+mod known;
+mod route;
+
+pub use route::{
+    blackhole,
+    LocalDelivery,
+    Lookup, //
 };
 
 /// The length of an IPv6 header in octets.
@@ -34,15 +33,6 @@ pub const HEADER_LEN: u16 = 40;
 pub const PROTO_IPV6: u8 = bindings::IPPROTO_IPV6 as u8;
 /// Next header value of a routing header.
 pub const PROTO_ROUTING: u8 = bindings::IPPROTO_ROUTING as u8;
-
-/// Returns the address as C has it.
-#[inline]
-fn to_in6_addr(addr: Ipv6Addr) -> bindings::in6_addr {
-    let mut raw: bindings::in6_addr = pin_init::zeroed();
-
-    raw.in6_u.u6_addr8 = addr.octets();
-    raw
-}
 
 /// Returns the IPv6 header that the packet starts with; `None` if it is not the network header, or
 /// not linear.
@@ -88,6 +78,77 @@ pub enum Routing {
 /// ```
 #[inline]
 pub fn find_header(skb: &SkBuff, proto: u8, routing: Routing) -> Result<u32> {
+    match find_near(skb, proto, routing) {
+        Some(found) => found,
+        None => find_far(skb, proto, routing),
+    }
+}
+
+/// Answers for a packet whose first header behind that of IPv6 is a routing header that is linear and
+/// the last extension header, or no extension header at all; `None` for all others.
+#[inline]
+fn find_near(skb: &SkBuff, proto: u8, routing: Routing) -> Option<Result<u32>> {
+    const NEXT_HEADER: usize = 6;
+
+    let found = |kind, offset| {
+        Some(if kind == proto {
+            Ok(offset)
+        } else {
+            Err(ENOENT)
+        })
+    };
+    let start = u32::from(HEADER_LEN);
+    let next = first_header(skb)?[NEXT_HEADER];
+
+    if !is_extension(next) {
+        return found(next, start);
+    }
+    let &[last, hdr_len, _, segments_left] = skb.data().get(start as usize..)?.first_chunk()?;
+
+    if next != PROTO_ROUTING {
+        return None;
+    }
+    if proto == PROTO_ROUTING && (routing == Routing::Any || segments_left != 0) {
+        return Some(Ok(start));
+    }
+    let end = start + (u32::from(hdr_len) + 1) * 8;
+
+    if end > skb.len() || is_extension(last) {
+        return None;
+    }
+    found(last, end)
+}
+
+/// Returns the offset of a packet of type `proto` directly behind the IPv6 header, or behind a routing
+/// header without segments left that follows that; `None` for all others, which may have one as well.
+#[inline]
+pub fn find_inner_near(skb: &SkBuff, proto: u8) -> Option<u32> {
+    let found = find_near(skb, proto, Routing::Any)?.ok()?;
+    let start = u32::from(HEADER_LEN);
+
+    // A routing header that is not the first one has been left to C.
+    if found == start {
+        return Some(found);
+    }
+    let &[_, _, _, segments_left] = skb.data().get(start as usize..)?.first_chunk()?;
+    (segments_left == 0).then_some(found)
+}
+
+/// Whether a header of this type says what follows it. Replaces `ipv6_ext_hdr()`.
+#[inline]
+fn is_extension(proto: u8) -> bool {
+    matches!(
+        proto.into(),
+        bindings::NEXTHDR_HOP
+            | bindings::NEXTHDR_ROUTING
+            | bindings::NEXTHDR_FRAGMENT
+            | bindings::NEXTHDR_AUTH
+            | bindings::NEXTHDR_DEST
+    )
+}
+
+#[inline(never)]
+fn find_far(skb: &SkBuff, proto: u8, routing: Routing) -> Result<u32> {
     let flags = match routing {
         Routing::Any => 0,
         Routing::SegmentsLeft => bindings::IP6_FH_F_SKIP_RH as c_int,
@@ -128,117 +189,6 @@ fn find(skb: &SkBuff, target: c_int, mut flags: c_int) -> Result<u32> {
     Ok(offset)
 }
 
-/// What a route is looked up for.
-#[derive(Clone, Copy)]
-pub struct Flow {
-    /// Index of the device that received the packet.
-    pub iif: i32,
-    /// Index of the device to send to, or 0.
-    pub oif: i32,
-    /// Destination address, or that of the next hop.
-    pub daddr: Ipv6Addr,
-    /// Source address.
-    pub saddr: Ipv6Addr,
-    /// Traffic class and flow label: the first 32 bits of the IPv6 header without the version, as
-    /// they are on the wire.
-    pub flowinfo: [u8; 4],
-    /// Next header value.
-    pub proto: u8,
-    /// Mark of the packet.
-    pub mark: u32,
-    /// Whether `daddr` is the next hop itself, so that no other gateway is taken.
-    pub next_hop: bool,
-}
-
-impl Flow {
-    #[inline]
-    fn to_raw(self) -> bindings::flowi6 {
-        let mut fl6: bindings::flowi6 = pin_init::zeroed();
-
-        fl6.__fl_common.flowic_iif = self.iif;
-        fl6.__fl_common.flowic_oif = self.oif;
-        fl6.__fl_common.flowic_mark = self.mark;
-        fl6.__fl_common.flowic_proto = self.proto;
-        if self.next_hop {
-            fl6.__fl_common.flowic_flags = bindings::FLOWI_FLAG_KNOWN_NH as u8;
-        }
-        fl6.daddr = to_in6_addr(self.daddr);
-        fl6.saddr = to_in6_addr(self.saddr);
-        fl6.flowlabel = u32::from_ne_bytes(self.flowinfo);
-        fl6
-    }
-}
-
-/// Looks a route up by the rules for packets that `dev` received.
-#[inline]
-pub fn route_input(dev: &NetDevice, flow: Flow, skb: &SkBuff) -> OwnedDst {
-    let mut fl6 = flow.to_raw();
-    let flags = bindings::RT6_LOOKUP_F_HAS_SADDR as c_int;
-
-    // SAFETY: Device, namespace and packet are valid. The function returns a reference, never null.
-    unsafe {
-        OwnedDst::from_raw(bindings::ip6_route_input_lookup(
-            dev.namespace().as_raw(),
-            dev.as_raw(),
-            &mut fl6,
-            skb.as_raw(),
-            flags,
-        ))
-    }
-}
-
-/// Looks a route up in the table numbered `table`; `None` if there is no such table.
-#[inline]
-pub fn route_table(net: &Namespace, table: u32, flow: Flow, skb: &SkBuff) -> Option<OwnedDst> {
-    let mut fl6 = flow.to_raw();
-    let flags = bindings::RT6_LOOKUP_F_HAS_SADDR as c_int;
-
-    // SAFETY: The namespace is valid.
-    let table = NonNull::new(unsafe { bindings::fib6_get_table(net.as_raw(), table) })?;
-    // SAFETY: The namespace and the packet are valid, and a table lives as long as its namespace.
-    let rt = unsafe {
-        bindings::ip6_pol_route(
-            net.as_raw(),
-            table.as_ptr(),
-            flow.oif,
-            &mut fl6,
-            skb.as_raw(),
-            flags,
-        )
-    };
-
-    // SAFETY: The function returns a reference, never null, and `dst` is a part of `rt6_info`.
-    Some(unsafe { OwnedDst::from_raw(&raw mut (*rt).dst) })
-}
-
-/// Looks a route up by the rules for packets that this host sends.
-#[inline]
-pub fn route_output(net: &Namespace, flow: Flow) -> OwnedDst {
-    let mut fl6 = flow.to_raw();
-
-    // SAFETY: The namespace is valid, and the function takes no socket. It returns a reference,
-    // never null.
-    unsafe {
-        OwnedDst::from_raw(bindings::ip6_route_output(
-            net.as_raw(),
-            ptr::null(),
-            &mut fl6,
-        ))
-    }
-}
-
-/// Returns the route that discards packets with `EINVAL`.
-#[inline]
-pub fn blackhole(net: &Namespace) -> OwnedDst {
-    // SAFETY: The namespace is valid, and owns a reference to the entry.
-    unsafe {
-        let dst = bindings::ip6_blk_hole_entry(net.as_raw());
-
-        bindings::dst_hold(dst);
-        OwnedDst::from_raw(dst)
-    }
-}
-
 /// Inserts the SRH `srh` behind the IPv6 header, with the current destination as last segment.
 ///
 /// The first segment becomes the destination. `srh` must have a header length that says its length
@@ -246,7 +196,7 @@ pub fn blackhole(net: &Namespace) -> OwnedDst {
 /// SRH asks for an HMAC and the packet has no route, or where the packet does not start with an
 /// IPv6 header. The other errors are those of `seg6_do_srh_inline()`, which it calls. On an error the
 /// packet is as before.
-pub fn insert_srh(mut skb: Pin<&mut SkBuff>, srh: &[u8]) -> Result {
+pub fn insert_srh(skb: Pin<&mut SkBuff>, srh: &[u8]) -> Result {
     let has_hmac = srh_flags(srh)? & bindings::SR6_FLAG1_HMAC as u8 != 0;
 
     let (len, header) = (skb.len(), *first_header(&skb).ok_or(EINVAL)?);
@@ -257,8 +207,13 @@ pub fn insert_srh(mut skb: Pin<&mut SkBuff>, srh: &[u8]) -> Result {
     // SAFETY: The packet is valid and borrowed exclusively. `srh_flags()` has checked all lengths
     // that the function takes from `srh`, which it only reads, and the packet has what the function
     // takes from it.
-    to_result(unsafe { bindings::seg6_do_srh_inline(skb.as_raw(), srh.as_ptr().cast_mut().cast()) })
-        .inspect_err(|_| skb.as_mut().take_back(len, &header))
+    let status =
+        unsafe { bindings::seg6_do_srh_inline(skb.as_raw(), srh.as_ptr().cast_mut().cast()) };
+
+    if status != 0 {
+        skb.take_back(len, &header);
+    }
+    to_result(status)
 }
 
 /// Pushes an IPv6 header and the SRH `srh` in front of a packet of protocol `proto`.
@@ -267,6 +222,7 @@ pub fn insert_srh(mut skb: Pin<&mut SkBuff>, srh: &[u8]) -> Result {
 /// [`insert_srh`] wants it, if an IPv6 packet does not start with its header, or if the packet has
 /// no route, from which the source address is taken. The other errors are those of
 /// `seg6_do_srh_encap()`, which it calls. On an error the packet is as before.
+#[inline]
 pub fn push_srh(mut skb: Pin<&mut SkBuff>, srh: &[u8], proto: u8) -> Result {
     let is_ipv6 = u32::from(skb.protocol()) == bindings::ETH_P_IPV6;
 
@@ -309,31 +265,48 @@ fn srh_flags(srh: &[u8]) -> Result<u8> {
 /// Whether the SRH at `offset` satisfies the HMAC policy of the device that received the packet.
 ///
 /// Returns false if there is no SRH of linear octets that fits its header length, or no device.
-/// Wraps `seg6_hmac_validate_skb()`, which expects the SRH at the transport header.
 #[inline]
-pub fn hmac_is_acceptable(mut skb: Pin<&mut SkBuff>, offset: u16, bh: &BhDisabled) -> bool {
+pub fn hmac_is_acceptable(skb: Pin<&mut SkBuff>, offset: u16, bh: &BhDisabled) -> bool {
     #[cfg(CONFIG_IPV6_SEG6_HMAC)]
     {
-        let srh = skb.data().get(offset.into()..);
+        const FLAGS: usize = 5;
 
-        if skb.dev(bh).is_none()
-            || first_header(&skb).is_none()
-            || !srh.is_some_and(starts_with_srh)
+        let Some(dev) = skb.dev(bh) else { return false };
+        // SAFETY: The device is valid, and bottom halves are off, which RCU waits for.
+        let policy = unsafe { bindings::seg6_require_hmac(dev.as_raw()) };
+        let flags = skb.data().get(usize::from(offset) + FLAGS);
+
+        // What follows would find nothing to check.
+        if policy < 0
+            || policy == 0 && flags.is_some_and(|flags| flags & bindings::SR6_FLAG1_HMAC as u8 == 0)
         {
-            return false;
+            return true;
         }
-        skb.as_mut()
-            .with_transport_header(offset, |skb| {
-                // SAFETY: The packet is valid, borrowed exclusively and has a device, and bottom
-                // halves are off, which RCU waits for. All that the function reads of the SRH is
-                // linear: as far as its header length says, with the last entry inside.
-                unsafe { bindings::seg6_hmac_validate_skb(skb.as_raw()) }
-            })
-            .unwrap_or(false)
+        hmac_is_valid(skb, offset, bh)
     }
     #[cfg(not(CONFIG_IPV6_SEG6_HMAC))]
     {
         let _ = (skb, offset, bh);
         true
     }
+}
+
+/// Wraps `seg6_hmac_validate_skb()`, which expects the SRH at the transport header.
+#[cfg(CONFIG_IPV6_SEG6_HMAC)]
+#[cold]
+#[inline(never)]
+fn hmac_is_valid(mut skb: Pin<&mut SkBuff>, offset: u16, bh: &BhDisabled) -> bool {
+    let srh = skb.data().get(offset.into()..);
+
+    if skb.dev(bh).is_none() || first_header(&skb).is_none() || !srh.is_some_and(starts_with_srh) {
+        return false;
+    }
+    skb.as_mut()
+        .with_transport_header(offset, |skb| {
+            // SAFETY: The packet is valid, borrowed exclusively and has a device, and bottom halves
+            // are off, which RCU waits for. All that the function reads of the SRH is linear: as
+            // far as its header length says, with the last entry inside.
+            unsafe { bindings::seg6_hmac_validate_skb(skb.as_raw()) }
+        })
+        .unwrap_or(false)
 }

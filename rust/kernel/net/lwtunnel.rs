@@ -40,32 +40,14 @@ use core::{
 };
 
 /// What became of a packet: 0, a negative error number or a `NET_XMIT_` code.
-///
-/// # Invariants
-///
-/// The value is not `-EOPNOTSUPP`, on which `lwtunnel_input()` would free the packet once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InputStatus(c_int);
 
 impl InputStatus {
-    /// Creates a status from what C returned; `-EOPNOTSUPP` becomes `-EINVAL`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use kernel::net::lwtunnel::InputStatus;
-    ///
-    /// assert!(InputStatus::new(0).is_ok());
-    /// assert_eq!(InputStatus::from(EOPNOTSUPP), InputStatus::from(EINVAL));
-    /// ```
+    /// Creates a status from what C returned.
     #[inline]
     pub fn new(status: c_int) -> Self {
-        // INVARIANT: The one value that is ruled out is replaced.
-        if status == EOPNOTSUPP.to_errno() {
-            Self(EINVAL.to_errno())
-        } else {
-            Self(status)
-        }
+        Self(status)
     }
 
     /// Whether the packet was passed on.
@@ -73,12 +55,32 @@ impl InputStatus {
     pub fn is_ok(self) -> bool {
         self.0 == 0
     }
+
+    /// Returns the status for `lwtunnel_input()`, which would free the packet once more for
+    /// `-EOPNOTSUPP`: that becomes `-EINVAL`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::net::lwtunnel::InputStatus;
+    ///
+    /// assert_eq!(InputStatus::new(0).to_raw(), 0);
+    /// assert_eq!(InputStatus::from(EOPNOTSUPP).to_raw(), EINVAL.to_errno());
+    /// ```
+    #[inline]
+    pub fn to_raw(self) -> c_int {
+        if self.0 == EOPNOTSUPP.to_errno() {
+            EINVAL.to_errno()
+        } else {
+            self.0
+        }
+    }
 }
 
 impl From<Error> for InputStatus {
     #[inline]
     fn from(error: Error) -> Self {
-        Self::new(error.to_errno())
+        Self(error.to_errno())
     }
 }
 
@@ -126,11 +128,10 @@ pub trait Encap: Sized + Send + Sync + 'static {
     fn is_same(&self, other: &Self) -> bool;
 }
 
-/// The functions that process the packets of a tunnel.
+/// The functions that process the packets of a tunnel, and return what is for `lwtunnel_input()`.
 ///
 /// They must be called with a tunnel of the type that they are registered for, while it lives.
-type Process =
-    unsafe fn(NonNull<bindings::lwtunnel_state>, OwnedSkBuff, &BhDisabled) -> InputStatus;
+type Process = unsafe fn(NonNull<bindings::lwtunnel_state>, OwnedSkBuff, &BhDisabled) -> c_int;
 
 /// What a tunnel type consists of.
 struct Operations {
@@ -371,40 +372,47 @@ pub fn prerouting(packet: OwnedSkBuff, family: u8, _bh: &BhDisabled) -> InputSta
     };
 
     if packet.network_offset() != 0 || packet.data().len() < header_len {
-        return EINVAL.into();
+        return InputStatus(refuse(packet));
     }
     let hook = (family, bindings::nf_inet_hooks_NF_INET_PRE_ROUTING);
 
-    run_hook(packet, hook, continue_resume)
+    InputStatus(run_hook(packet, hook, continue_resume))
 }
 
 /// # Safety
 ///
-/// `skb` must be valid and be given to this function, and bottom halves must be off.
-#[inline]
+/// Only for `lwtunnel_input()`: `skb` must be valid, be given to this function and have a route with a
+/// tunnel of type `T`; bottom halves must be off.
+//
+// All that it calls is the last that it does: packets nest, so nothing may be left on the stack.
 unsafe extern "C" fn input<T: Encap>(skb: *mut bindings::sk_buff) -> c_int {
     // SAFETY: By the safety requirement.
     let packet = unsafe { OwnedSkBuff::from_raw(skb) };
 
     if packet.protocol() != T::PROTOCOL {
-        return EINVAL.to_errno();
+        return refuse(packet);
     }
     if has_hooks() {
-        return hooked_input(packet, T::HOOK).0;
+        return hooked_input(packet, T::HOOK);
     }
-    match tunnel(&packet) {
-        // SAFETY: Tunnels of this type are from `build_state()` of `T`, whose registration this is.
-        // The last reference goes in an RCU callback, so the tunnel outlives this section with
-        // bottom halves off, even when the packet is gone.
-        Some((lws, ty)) if ty == T::TYPE => unsafe {
-            process_input::<T>(lws, packet, BhDisabled::assume()).0
-        },
-        _ => EINVAL.to_errno(),
-    }
+    // SAFETY: By the safety requirement the packet has a route, and that a tunnel.
+    let lws = unsafe { NonNull::new_unchecked((*bindings::skb_dst(skb)).lwtstate) };
+
+    // SAFETY: Tunnels of this type are from `build_state()` of `T`, whose registration this is. The
+    // last reference goes in an RCU callback, so the tunnel outlives this section with bottom halves
+    // off, even when the packet is gone.
+    unsafe { process_input::<T>(lws, packet, BhDisabled::assume()) }
+}
+
+/// Drops a packet that is none for the tunnel.
+#[cold]
+#[inline(never)]
+fn refuse(packet: OwnedSkBuff) -> c_int {
+    drop(packet);
+    EINVAL.to_errno()
 }
 
 /// Returns the tunnel of the route of a packet, and its type.
-#[inline]
 fn tunnel(packet: &SkBuff) -> Option<(NonNull<bindings::lwtunnel_state>, u16)> {
     let dst = packet.dst()?;
     // SAFETY: The route is valid, and its tunnel does not change.
@@ -417,14 +425,16 @@ fn tunnel(packet: &SkBuff) -> Option<(NonNull<bindings::lwtunnel_state>, u16)> {
 /// # Safety
 ///
 /// `lws` must be from [`build_state`] of `T` and live while bottom halves are off.
-#[inline]
+#[inline(never)]
 unsafe fn process_input<T: Encap>(
     lws: NonNull<bindings::lwtunnel_state>,
     packet: OwnedSkBuff,
     bh: &BhDisabled,
-) -> InputStatus {
+) -> c_int {
     // SAFETY: By the safety requirement.
-    unsafe { state::<T>(lws.as_ptr()) }.input(packet, bh)
+    unsafe { state::<T>(lws.as_ptr()) }
+        .input(packet, bh)
+        .to_raw()
 }
 
 /// # Safety
@@ -434,9 +444,11 @@ unsafe fn process_resume<T: Encap>(
     lws: NonNull<bindings::lwtunnel_state>,
     packet: OwnedSkBuff,
     bh: &BhDisabled,
-) -> InputStatus {
+) -> c_int {
     // SAFETY: By the safety requirement.
-    unsafe { state::<T>(lws.as_ptr()) }.resume(packet, bh)
+    unsafe { state::<T>(lws.as_ptr()) }
+        .resume(packet, bh)
+        .to_raw()
 }
 
 /// What netfilter calls when a packet may pass.
@@ -449,34 +461,59 @@ type Continuation =
 /// Lets netfilter look at a packet that has reached its tunnel.
 #[cold]
 #[inline(never)]
-fn hooked_input(packet: OwnedSkBuff, hook: (u8, u32)) -> InputStatus {
+fn hooked_input(packet: OwnedSkBuff, hook: (u8, u32)) -> c_int {
     run_hook(packet, hook, continue_input)
 }
 
 /// Lets netfilter look at a packet that is a valid one of the family.
-fn run_hook(packet: OwnedSkBuff, hook: (u8, u32), okay: Continuation) -> InputStatus {
-    let (family, hook) = hook;
+#[inline]
+fn run_hook(packet: OwnedSkBuff, hook: (u8, u32), okay: Continuation) -> c_int {
     // SAFETY: The packet is valid.
     let dev = unsafe { bindings::skb_get_dev(packet.as_raw()) };
 
     if dev.is_null() {
-        return EINVAL.into();
+        return refuse(packet);
     }
-    // SAFETY: The packet is valid and given to the function, and so are its device and the
-    // namespace of that. Who lets the packet pass owns it and has bottom halves off.
-    let status = unsafe {
-        bindings::NF_HOOK(
+    let skb = packet.into_raw();
+    // SAFETY: The packet was given up, and has a device.
+    let verdict = unsafe { filter(skb, dev, hook, okay) };
+    if verdict != PASSED {
+        return InputStatus::new(verdict).to_raw();
+    }
+    // SAFETY: A packet that has passed is the caller's, and bottom halves are off.
+    unsafe { okay(ptr::null_mut(), ptr::null_mut(), skb) }
+}
+
+/// What [`filter`] returns for a packet that it leaves to the caller.
+const PASSED: c_int = 1;
+
+/// Asks netfilter about a packet, which it may drop or keep; then it returns 0 or a negative error
+/// number. Not inline, so that what it needs of the stack is free again when the packet goes on.
+///
+/// # Safety
+///
+/// The packet must be valid and be given to the function, and `dev` be its device.
+#[inline(never)]
+unsafe fn filter(
+    skb: *mut bindings::sk_buff,
+    dev: *mut bindings::net_device,
+    (family, hook): (u8, u32),
+    okay: Continuation,
+) -> c_int {
+    // SAFETY: By the safety requirement; the namespace is that of the device. Who lets the packet pass
+    // later owns it and has bottom halves off.
+    unsafe {
+        bindings::nf_hook(
             family,
             hook,
             bindings::dev_net(dev),
             ptr::null_mut(),
-            packet.into_raw(),
+            skb,
             dev,
             ptr::null_mut(),
             Some(okay),
         )
-    };
-    InputStatus::new(status)
+    }
 }
 
 /// # Safety
@@ -511,21 +548,22 @@ unsafe extern "C" fn continue_resume(
 /// # Safety
 ///
 /// Bottom halves must be off.
+#[inline(always)]
 unsafe fn process(packet: OwnedSkBuff, choose: impl FnOnce(&Operations) -> Process) -> c_int {
     // SAFETY: By the safety requirement.
     let bh = unsafe { BhDisabled::assume() };
+    let found = tunnel(&packet).and_then(|(lws, ty)| {
+        let ops = NonNull::new(TYPES.get(usize::from(ty))?.load(Acquire).cast_mut())?;
 
-    tunnel(&packet)
-        .and_then(|(lws, ty)| {
-            let ops = NonNull::new(TYPES.get(usize::from(ty))?.load(Acquire).cast_mut())?;
+        // SAFETY: While a tunnel of its type lives a registration is not dropped.
+        Some((lws, choose(unsafe { ops.as_ref() })))
+    });
 
-            // SAFETY: While a tunnel of its type lives a registration is not dropped.
-            Some((lws, choose(unsafe { ops.as_ref() })))
-        })
+    match found {
         // SAFETY: The functions are those of the type of the tunnel, which lives as in `input()`.
-        .map_or(EINVAL.to_errno(), |(lws, process)| unsafe {
-            process(lws, packet, bh).0
-        })
+        Some((lws, process)) => unsafe { process(lws, packet, bh) },
+        None => refuse(packet),
+    }
 }
 
 /// # Safety

@@ -15,7 +15,8 @@ use crate::{
         device::NetDevice,
         dst::{
             DstEntry,
-            OwnedDst, //
+            OwnedDst,
+            Route, //
         },
         ipv4,
         ipv6, //
@@ -159,7 +160,7 @@ impl SkBuff {
     #[inline]
     pub fn ensure_writable(self: Pin<&mut Self>, len: u32) -> Result {
         // SAFETY: The packet is valid and borrowed exclusively.
-        if len > self.len() || unsafe { bindings::skb_ensure_writable(self.as_raw(), len) } != 0 {
+        if len > self.len() || unsafe { bindings::skb_make_writable(self.as_raw(), len) } != 0 {
             return Err(ENOMEM);
         }
         Ok(())
@@ -402,9 +403,26 @@ impl OwnedSkBuff {
         unsafe { bindings::dst_input(self.into_raw()) }
     }
 
+    /// Hands the packet to `route` for input, as [`OwnedSkBuff::dst_input`] does.
+    ///
+    /// # Safety
+    ///
+    /// The packet must have a device and start with a linear header of the route's family.
+    #[inline(always)]
+    pub(in crate::net) unsafe fn input_by(mut self, route: Route<'_>) -> c_int {
+        self.as_mut().clear_dst();
+        // SAFETY: The packet is valid, owned and has no route. One without a reference is kept by
+        // RCU until this call, which the packet does not outlive without taking one, returns.
+        unsafe { bindings::skb_set_refdst(self.as_raw(), route.into_raw()) };
+        // SAFETY: By the type invariant the packet is valid and owned, and by the safety requirement
+        // it is one of the route's family.
+        unsafe { bindings::dst_input(self.into_raw()) }
+    }
+
     /// Drops a packet that cannot be handed on.
     #[cold]
-    fn refuse(self) -> c_int {
+    #[inline(never)]
+    pub(in crate::net) fn refuse(self) -> c_int {
         self.free(DropReason::NOT_SPECIFIED);
         EINVAL.to_errno()
     }

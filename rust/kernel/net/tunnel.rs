@@ -92,7 +92,9 @@ impl Inner {
         if skb.len().saturating_sub(offset) < len {
             return Err(EBADMSG);
         }
-        skb.may_pull(end(header_len)?)?;
+        if header_len != self.least_len() {
+            skb.may_pull(end(header_len)?)?;
+        }
         Ok(header_len)
     }
 
@@ -240,6 +242,7 @@ fn reset_ipv4_control(skb: Pin<&mut SkBuff>) {
 ///
 /// Fails with the error of `push`, and with `ENOMEM` if memory is short. The packet is as before
 /// then, if `push` left it so.
+#[inline]
 pub fn encapsulate(
     mut skb: Pin<&mut SkBuff>,
     push: impl FnOnce(Pin<&mut SkBuff>) -> Result,
@@ -268,6 +271,7 @@ impl Offloads {
         }
     }
 
+    #[cold]
     fn restore(&self, skb: Pin<&mut SkBuff>) {
         // SAFETY: The packet is valid and borrowed exclusively.
         unsafe { bindings::skb_set_encapsulation(skb.as_raw(), self.is_encapsulated) };
@@ -281,11 +285,12 @@ impl Offloads {
 /// Prepares a packet for an IPv6 header that is about to be pushed in front of it.
 ///
 /// Fails with `ENOMEM` if memory is short.
+#[inline]
 fn prepare(mut skb: Pin<&mut SkBuff>, before: &Offloads) -> Result {
     const GSO_TYPE: c_int = bindings::SKB_GSO_IPXIP6 as c_int;
 
     // SAFETY: The packet is valid and borrowed exclusively.
-    to_result(unsafe { bindings::iptunnel_handle_offloads(skb.as_raw(), GSO_TYPE) })?;
+    to_result(unsafe { bindings::iptunnel_add_offloads(skb.as_raw(), GSO_TYPE) })?;
     if before.is_encapsulated {
         // What is known of the packet in the innermost tunnel stays right.
         return Ok(());
@@ -303,6 +308,8 @@ fn prepare(mut skb: Pin<&mut SkBuff>, before: &Offloads) -> Result {
 ///
 /// The stack reads a TCP header there without a check, so it is made linear; if that fails, the
 /// place stays the one that the stack knew.
+#[cold]
+#[inline(never)]
 fn set_inner_transport(mut skb: Pin<&mut SkBuff>) {
     let offset = match u32::from(skb.protocol()) {
         bindings::ETH_P_IPV6 => ipv6::find_transport(&skb).ok(),

@@ -2,11 +2,17 @@
 
 //! End.B6.Insert and End.B6.Encaps (RFC 8986, Section 4.13): endpoints bound to an SRv6 policy.
 
+use super::{
+    Decision,
+    Endpoint, //
+};
 use crate::{
     encap,
     encap::Encapsulation,
-    packet::SrPacket,
-    route::Lookup,
+    packet::{
+        SrPacket,
+        SrhSpan, //
+    },
     verdict::{
         Discard,
         Verdict, //
@@ -15,7 +21,10 @@ use crate::{
 use kernel::{
     net::{
         ipv6,
-        ipv6::Routing,
+        ipv6::{
+            Lookup,
+            Routing, //
+        },
         skbuff::SkBuff, //
     },
     prelude::*,
@@ -31,23 +40,26 @@ pub(crate) struct EndB6 {
     pub(crate) encapsulation: Encapsulation,
 }
 
-impl EndB6 {
+impl Endpoint for EndB6 {
     /// Replaces `input_action_end_b6()` and `input_action_end_b6_encap()`.
-    pub(crate) fn process<'bh>(
-        &self,
-        skb: Pin<&mut SkBuff>,
-        bh: &'bh BhDisabled,
-    ) -> Result<Verdict<'bh>, Discard> {
-        let packet = SrPacket::find(skb, Routing::SegmentsLeft, bh)?;
-        let skb = match self.encapsulation {
-            Encapsulation::Insert => packet.into_skb(),
-            Encapsulation::Push => packet.advance()?.into_parts().0,
+    #[inline(always)]
+    fn process<'a>(&'a self, mut skb: Pin<&mut SkBuff>, bh: &'a BhDisabled) -> Decision<'a> {
+        match self.encapsulation {
+            Encapsulation::Insert => find(skb.as_mut(), bh)?,
+            Encapsulation::Push => SrPacket::find_and_advance(skb.as_mut(), bh)?,
         };
-
         encap::encapsulate(skb, self.encapsulation, &self.srh)?;
         Ok(Verdict::Forward(Lookup::default()))
     }
+}
 
+/// Checks that there is an SRH with a segment left.
+#[inline(never)]
+fn find(skb: Pin<&mut SkBuff>, bh: &BhDisabled) -> Result<SrhSpan, Discard> {
+    SrPacket::find(skb, Routing::SegmentsLeft, bh).map(|packet| packet.srh())
+}
+
+impl EndB6 {
     /// Returns the octets that are added to a packet.
     pub(crate) fn headroom(&self) -> u16 {
         let header_len = match self.encapsulation {

@@ -2,10 +2,13 @@
 
 //! End.BPF: a BPF program decides.
 
+use super::{
+    Decision,
+    Endpoint, //
+};
 use crate::{
     bpf::SrhStateGuard,
     packet::SrPacket,
-    route::Lookup,
     verdict::{
         Discard,
         Verdict, //
@@ -14,7 +17,7 @@ use crate::{
 use kernel::{
     bpf::Prog,
     net::{
-        ipv6::Routing,
+        ipv6::Lookup,
         skbuff::SkBuff, //
     },
     pr_warn_once,
@@ -41,29 +44,48 @@ impl PartialEq for EndBpf {
 
 impl Eq for EndBpf {}
 
-impl EndBpf {
+impl Endpoint for EndBpf {
     /// Replaces `input_action_end_bpf()`.
-    #[inline]
-    pub(crate) fn process<'bh>(
-        &self,
-        skb: Pin<&mut SkBuff>,
-        bh: &'bh BhDisabled,
-    ) -> Result<Verdict<'bh>, Discard> {
-        let packet = SrPacket::find(skb, Routing::SegmentsLeft, bh)?.advance()?;
-        let (mut skb, srh) = packet.into_parts();
+    #[inline(always)]
+    fn process<'a>(&'a self, skb: Pin<&mut SkBuff>, bh: &'a BhDisabled) -> Decision<'a> {
+        match self.run(skb, bh)? {
+            Way::Lookup => Ok(Verdict::Forward(Lookup::default())),
+            Way::Kept => Ok(Verdict::KeepRoute),
+        }
+    }
+}
 
+/// Where a program wants the packet to go.
+enum Way {
+    /// Where a lookup of its destination says.
+    Lookup,
+    /// Where the route says that it carries.
+    Kept,
+}
+
+impl EndBpf {
+    /// Not inline, so that what a program needs of the stack is free again when the packet goes on.
+    #[inline(never)]
+    fn run(&self, mut skb: Pin<&mut SkBuff>, bh: &BhDisabled) -> Result<Way, Discard> {
+        let srh = SrPacket::find_and_advance(skb.as_mut(), bh)?;
         let guard = SrhStateGuard::new(&skb, srh, bh);
-        let verdict = match self.prog.run_save_cb(skb.as_mut(), bh) {
-            uapi::bpf_ret_code_BPF_OK => Verdict::Forward(Lookup::default()),
-            uapi::bpf_ret_code_BPF_REDIRECT => Verdict::KeepRoute,
+        let way = match self.prog.run_save_cb(skb.as_mut(), bh) {
+            uapi::bpf_ret_code_BPF_OK => Way::Lookup,
+            uapi::bpf_ret_code_BPF_REDIRECT => Way::Kept,
             uapi::bpf_ret_code_BPF_DROP => return Err(Discard::INVALID),
             value => {
-                pr_warn_once!("bpf-seg6local: Illegal return value {value}\n");
+                warn_illegal(value);
                 return Err(Discard::INVALID);
             }
         };
 
         guard.finish(skb)?;
-        Ok(verdict)
+        Ok(way)
     }
+}
+
+#[cold]
+#[inline(never)]
+fn warn_illegal(value: u32) {
+    pr_warn_once!("bpf-seg6local: Illegal return value {value}\n");
 }

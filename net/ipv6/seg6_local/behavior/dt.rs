@@ -2,18 +2,17 @@
 
 //! End.DT4, End.DT6 and End.DT46 (RFC 8986, Sections 4.6 to 4.8): decapsulation and table lookup.
 
+use super::{
+    Decision,
+    Endpoint, //
+};
 use crate::{
     encap,
-    route::{
-        LocalDelivery,
-        Lookup, //
-    },
     verdict::{
         Discard,
         Verdict, //
     }, //
 };
-use core::num::NonZeroU32;
 use kernel::{
     net::{
         device::{
@@ -21,7 +20,11 @@ use kernel::{
             NetDevice, //
         },
         ipv6,
-        ipv6::Routing,
+        ipv6::{
+            LocalDelivery,
+            Lookup,
+            Routing, //
+        },
         l3mdev,
         l3mdev::Family,
         skbuff::SkBuff,
@@ -68,12 +71,13 @@ impl Vrf {
     /// Removes the outer headers and lets the VRF receive the packet inside.
     ///
     /// Replaces `end_dt_vrf_core()`.
-    fn process<'bh>(
+    #[inline(always)]
+    fn process<'a>(
         &self,
         skb: Pin<&mut SkBuff>,
         family: Family,
-        bh: &'bh BhDisabled,
-    ) -> Result<Verdict<'bh>, Discard> {
+        bh: &'a BhDisabled,
+    ) -> Decision<'a> {
         let net = skb.dev(bh).ok_or(Discard::INVALID)?.namespace();
 
         encap::terminate_ip(skb, family, bh)?;
@@ -89,13 +93,10 @@ pub(crate) struct EndDt4 {
     pub(crate) vrf: Vrf,
 }
 
-impl EndDt4 {
+impl Endpoint for EndDt4 {
     /// Replaces `input_action_end_dt4()`.
-    pub(crate) fn process<'bh>(
-        &self,
-        skb: Pin<&mut SkBuff>,
-        bh: &'bh BhDisabled,
-    ) -> Result<Verdict<'bh>, Discard> {
+    #[inline(always)]
+    fn process<'a>(&'a self, skb: Pin<&mut SkBuff>, bh: &'a BhDisabled) -> Decision<'a> {
         self.vrf.process(skb, Family::Ipv4, bh)
     }
 }
@@ -109,18 +110,15 @@ pub(crate) enum EndDt6 {
     Vrf(Vrf),
 }
 
-impl EndDt6 {
+impl Endpoint for EndDt6 {
     /// Replaces `input_action_end_dt6()`.
-    pub(crate) fn process<'bh>(
-        &self,
-        skb: Pin<&mut SkBuff>,
-        bh: &'bh BhDisabled,
-    ) -> Result<Verdict<'bh>, Discard> {
+    #[inline(always)]
+    fn process<'a>(&'a self, skb: Pin<&mut SkBuff>, bh: &'a BhDisabled) -> Decision<'a> {
         match self {
             Self::Table(table) => {
                 encap::terminate(skb, Inner::Ipv6, bh)?;
                 Ok(Verdict::Forward(Lookup {
-                    table: NonZeroU32::new(*table),
+                    table: *table,
                     local: LocalDelivery::Allow,
                     ..Lookup::default()
                 }))
@@ -137,13 +135,10 @@ pub(crate) struct EndDt46 {
     pub(crate) vrf: Vrf,
 }
 
-impl EndDt46 {
+impl Endpoint for EndDt46 {
     /// Replaces `input_action_end_dt46()`.
-    pub(crate) fn process<'bh>(
-        &self,
-        skb: Pin<&mut SkBuff>,
-        bh: &'bh BhDisabled,
-    ) -> Result<Verdict<'bh>, Discard> {
+    #[inline(always)]
+    fn process<'a>(&'a self, skb: Pin<&mut SkBuff>, bh: &'a BhDisabled) -> Decision<'a> {
         let is_ipv4 = ipv6::find_header(&skb, Inner::Ipv4.protocol(), Routing::Any).is_ok();
 
         self.vrf

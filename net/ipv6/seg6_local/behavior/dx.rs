@@ -3,12 +3,14 @@
 //! End.DX2, End.DX4 and End.DX6 (RFC 8986, Sections 4.4, 4.5 and 4.9): decapsulation and
 //! cross-connect.
 
+use super::{
+    Decision,
+    Endpoint, //
+};
 use crate::{
     encap,
-    route::{
-        Ipv4Lookup,
-        Lookup, //
-    },
+    route::Ipv4Lookup,
+    verdict,
     verdict::{
         Discard,
         Verdict, //
@@ -21,9 +23,14 @@ use core::net::{
 use kernel::{
     net::{
         device::NetDevice,
+        ipv6::Lookup,
         l3mdev::Family,
         lwtunnel,
-        skbuff::SkBuff,
+        lwtunnel::InputStatus,
+        skbuff::{
+            OwnedSkBuff,
+            SkBuff, //
+        },
         tunnel::Inner, //
     },
     prelude::*,
@@ -41,13 +48,10 @@ pub(crate) struct EndDx2 {
     pub(crate) oif: u32,
 }
 
-impl EndDx2 {
+impl Endpoint for EndDx2 {
     /// Replaces `input_action_end_dx2()`.
-    pub(crate) fn process<'bh>(
-        &self,
-        mut skb: Pin<&mut SkBuff>,
-        bh: &'bh BhDisabled,
-    ) -> Result<Verdict<'bh>, Discard> {
+    #[inline(always)]
+    fn process<'a>(&'a self, mut skb: Pin<&mut SkBuff>, bh: &'a BhDisabled) -> Decision<'a> {
         let net = skb.dev(bh).ok_or(Discard::INVALID)?.namespace();
 
         encap::terminate(skb.as_mut(), Inner::Ethernet, bh)?;
@@ -112,20 +116,26 @@ pub(crate) struct EndDx6 {
     pub(crate) next_hop: Ipv6Addr,
 }
 
-impl EndDx6 {
+impl Endpoint for EndDx6 {
     /// Replaces `input_action_end_dx6()`.
-    pub(crate) fn process<'bh>(
-        &self,
-        skb: Pin<&mut SkBuff>,
-        bh: &'bh BhDisabled,
-    ) -> Result<Verdict<'bh>, Discard> {
-        cross_connect(skb, Family::Ipv6, self.resume(), bh)
+    #[inline(always)]
+    fn process<'a>(&'a self, skb: Pin<&mut SkBuff>, bh: &'a BhDisabled) -> Decision<'a> {
+        cross_connect(skb, Family::Ipv6, self.verdict(), bh)
+    }
+}
+
+impl EndDx6 {
+    /// Goes on with a packet that netfilter has seen.
+    #[inline(never)]
+    pub(crate) fn resume(&self, skb: OwnedSkBuff, bh: &BhDisabled) -> InputStatus {
+        verdict::execute(Ok(self.verdict()), skb, bh)
     }
 
     /// Replaces `input_action_end_dx6_finish()`.
-    pub(crate) fn resume<'bh>(&self) -> Verdict<'bh> {
+    #[inline(always)]
+    fn verdict(&self) -> Verdict<'_> {
         Verdict::Forward(Lookup {
-            next_hop: Some(self.next_hop).filter(|addr| !addr.is_unspecified()),
+            next_hop: Some(&self.next_hop).filter(|addr| !addr.is_unspecified()),
             ..Lookup::default()
         })
     }
@@ -138,18 +148,24 @@ pub(crate) struct EndDx4 {
     pub(crate) next_hop: Ipv4Addr,
 }
 
-impl EndDx4 {
+impl Endpoint for EndDx4 {
     /// Replaces `input_action_end_dx4()`.
-    pub(crate) fn process<'bh>(
-        &self,
-        skb: Pin<&mut SkBuff>,
-        bh: &'bh BhDisabled,
-    ) -> Result<Verdict<'bh>, Discard> {
-        cross_connect(skb, Family::Ipv4, self.resume(), bh)
+    #[inline(always)]
+    fn process<'a>(&'a self, skb: Pin<&mut SkBuff>, bh: &'a BhDisabled) -> Decision<'a> {
+        cross_connect(skb, Family::Ipv4, self.verdict(), bh)
+    }
+}
+
+impl EndDx4 {
+    /// Goes on with a packet that netfilter has seen.
+    #[inline(never)]
+    pub(crate) fn resume(&self, skb: OwnedSkBuff, bh: &BhDisabled) -> InputStatus {
+        verdict::execute(Ok(self.verdict()), skb, bh)
     }
 
     /// Replaces `input_action_end_dx4_finish()`.
-    pub(crate) fn resume<'bh>(&self) -> Verdict<'bh> {
+    #[inline(always)]
+    fn verdict(&self) -> Verdict<'_> {
         Verdict::ForwardIpv4(Ipv4Lookup {
             next_hop: Some(self.next_hop).filter(|addr| !addr.is_unspecified()),
         })
@@ -157,12 +173,13 @@ impl EndDx4 {
 }
 
 /// Removes the outer headers of a packet that `verdict` is about, unless netfilter wants it first.
-fn cross_connect<'bh>(
+#[inline]
+fn cross_connect<'a>(
     skb: Pin<&mut SkBuff>,
     family: Family,
-    verdict: Verdict<'bh>,
-    bh: &'bh BhDisabled,
-) -> Result<Verdict<'bh>, Discard> {
+    verdict: Verdict<'a>,
+    bh: &BhDisabled,
+) -> Decision<'a> {
     encap::terminate_ip(skb, family, bh)?;
     if lwtunnel::has_hooks() {
         return Ok(Verdict::Prerouting(family));

@@ -2,7 +2,12 @@
 
 //! End, End.X and End.T (RFC 8986, Sections 4.1 to 4.3) and their flavors.
 
+use super::{
+    Decision,
+    Endpoint, //
+};
 use crate::{
+    csid::Lengths,
     flavors::{
         srh_fate,
         Flavors,
@@ -12,19 +17,16 @@ use crate::{
         SrPacket,
         DESTINATION, //
     },
-    route::Lookup,
     verdict::{
         Discard,
         Verdict, //
     }, //
 };
-use core::{
-    net::Ipv6Addr,
-    num::NonZeroU32, //
-};
+use core::net::Ipv6Addr;
 use kernel::{
     net::{
         ipv6::{
+            Lookup,
             Routing,
             HEADER_LEN, //
         },
@@ -41,14 +43,10 @@ pub(crate) struct End {
     pub(crate) flavors: Option<Flavors>,
 }
 
-impl End {
+impl Endpoint for End {
     /// Replaces `input_action_end()`.
-    #[inline]
-    pub(crate) fn process<'bh>(
-        &self,
-        skb: Pin<&mut SkBuff>,
-        bh: &'bh BhDisabled,
-    ) -> Result<Verdict<'bh>, Discard> {
+    #[inline(always)]
+    fn process<'a>(&'a self, skb: Pin<&mut SkBuff>, bh: &'a BhDisabled) -> Decision<'a> {
         endpoint(skb, self.flavors, bh)?;
         Ok(Verdict::Forward(Lookup::default()))
     }
@@ -65,18 +63,14 @@ pub(crate) struct EndX {
     pub(crate) flavors: Option<Flavors>,
 }
 
-impl EndX {
+impl Endpoint for EndX {
     /// Replaces `input_action_end_x()`.
-    #[inline]
-    pub(crate) fn process<'bh>(
-        &self,
-        skb: Pin<&mut SkBuff>,
-        bh: &'bh BhDisabled,
-    ) -> Result<Verdict<'bh>, Discard> {
+    #[inline(always)]
+    fn process<'a>(&'a self, skb: Pin<&mut SkBuff>, bh: &'a BhDisabled) -> Decision<'a> {
         endpoint(skb, self.flavors, bh)?;
         Ok(Verdict::Forward(Lookup {
-            next_hop: Some(self.next_hop),
-            oif: self.oif.and_then(NonZeroU32::new),
+            next_hop: Some(&self.next_hop),
+            oif: self.oif.unwrap_or(0),
             ..Lookup::default()
         }))
     }
@@ -89,24 +83,20 @@ pub(crate) struct EndT {
     pub(crate) table: u32,
 }
 
-impl EndT {
+impl Endpoint for EndT {
     /// Replaces `input_action_end_t()`.
-    #[inline]
-    pub(crate) fn process<'bh>(
-        &self,
-        skb: Pin<&mut SkBuff>,
-        bh: &'bh BhDisabled,
-    ) -> Result<Verdict<'bh>, Discard> {
+    #[inline(always)]
+    fn process<'a>(&'a self, skb: Pin<&mut SkBuff>, bh: &'a BhDisabled) -> Decision<'a> {
         endpoint(skb, None, bh)?;
         Ok(Verdict::Forward(Lookup {
-            table: NonZeroU32::new(self.table),
+            table: self.table,
             ..Lookup::default()
         }))
     }
 }
 
 /// Makes the next segment the destination, in the way that the flavors ask for.
-#[inline]
+#[inline(always)]
 fn endpoint(
     mut skb: Pin<&mut SkBuff>,
     flavors: Option<Flavors>,
@@ -115,8 +105,10 @@ fn endpoint(
     let flavors = flavors.unwrap_or_default();
 
     // RFC 9800, Section 4.1.1: the argument of the destination comes before the SRH.
-    if advance_csid(skb.as_mut(), flavors)? {
-        return Ok(());
+    if let Some(lengths) = flavors.csid() {
+        if advance_csid(skb.as_mut(), lengths)? {
+            return Ok(());
+        }
     }
     let routing = if flavors.has_psp() {
         Routing::Any
@@ -136,11 +128,8 @@ fn endpoint(
 /// Makes the next compressed SID of the destination active; returns false if there is none.
 ///
 /// Replaces `end_next_csid_core()`.
-#[inline]
-fn advance_csid(skb: Pin<&mut SkBuff>, flavors: Flavors) -> Result<bool, Discard> {
-    let Some(lengths) = flavors.csid() else {
-        return Ok(false);
-    };
+#[inline(never)]
+fn advance_csid(skb: Pin<&mut SkBuff>, lengths: Lengths) -> Result<bool, Discard> {
     let container = skb
         .data()
         .get(DESTINATION)

@@ -206,6 +206,7 @@ impl SkBuff {
     /// Cuts the first `len` octets off, keeping a checksum of the packet up to date.
     ///
     /// Fails with `ENOMEM` if the packet is shorter or memory is short.
+    #[inline]
     pub fn pull_rcsum(mut self: Pin<&mut Self>, len: u32) -> Result {
         self.as_mut().may_pull(len)?;
         let skb = self.as_raw();
@@ -213,7 +214,7 @@ impl SkBuff {
         let old = unsafe { (*skb).data };
 
         // SAFETY: `may_pull()` made `len` octets linear.
-        unsafe { bindings::skb_pull(skb, len) };
+        unsafe { bindings::__skb_pull(skb, len) };
         // SAFETY: The octets that were cut off are still in the buffer.
         unsafe { bindings::__skb_postpull_rcsum(skb, old.cast(), len, 0) };
         Ok(())
@@ -221,6 +222,8 @@ impl SkBuff {
 
     /// Takes back what was pushed in front of the packet since it had `len` octets, and puts
     /// `header`, which was pulled before, back to its start.
+    #[cold]
+    #[inline(never)]
     pub(in crate::net) fn take_back(mut self: Pin<&mut Self>, len: u32, header: &[u8]) {
         let pushed = self.len().saturating_sub(len);
         let skb = self.as_raw();

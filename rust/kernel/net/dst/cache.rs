@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! A cache of routes: the results of lookups that are of use again.
+//!
+//! Who stores a route says what it is the answer to ([`Key`]), and a serial number: the one of that
+//! which the answer depends on. With another number it is of no use any more.
+//!
+//! # How it is shared
+//!
+//! Each CPU has its own slots and fills only these; any CPU may take an entry out. A reader takes no
+//! lock: `seq` tells it whether what it read belongs together, and RCU keeps the route that it found
+//! until bottom halves are on again. That holds where a reader preempts a writer, too (PREEMPT_RT).
+
+use crate::{
+    alloc::AllocError,
+    bindings,
+    cpu::nr_cpu_ids,
+    error::to_result,
+    net::dst::DstEntry,
+    prelude::*,
+    softirq::BhDisabled,
+    sync::{
+        atomic::{
+            ordering::{
+                Acquire,
+                Full,
+                Relaxed,
+                Release, //
+            },
+            Atomic, //
+        },
+        barrier, //
+    },
+    types::Opaque, //
+};
+use core::{
+    ptr,
+    ptr::NonNull, //
+};
+
+/// Slots that a key may be in.
+const WAYS: usize = 4;
+/// Groups of [`WAYS`] slots for each CPU: 17 KiB with what is known of each group.
+const SETS: usize = 64;
+
+/// What a route is the answer to, in words that are compared: first those that differ most.
+#[derive(Clone, Copy)]
+pub(in crate::net) struct Key(pub(in crate::net) [u64; 5]);
+
+impl Key {
+    /// A number in which keys that differ in any bit are likely to differ.
+    #[inline]
+    pub(in crate::net) fn hash(&self) -> Hash {
+        let [a, b, _, c, d] = self.0;
+        let mixed = a ^ b.rotate_left(23) ^ c.rotate_left(47) ^ d.rotate_left(11);
+
+        Hash((mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32)
+    }
+}
+
+/// What is left of a key to find its slots by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::net) struct Hash(u32);
+
+impl Hash {
+    #[inline]
+    fn set(self) -> usize {
+        self.0 as usize >> 26
+    }
+}
+
+/// One entry; zeros are an empty one.
+///
+/// # Invariants
+///
+/// If `dst` is not null the slot owns a reference to it, and gives it up for an RCU grace period
+/// after it was taken out.
+#[repr(C, align(64))]
+struct Slot {
+    /// Odd while the other fields are written.
+    seq: Atomic<i32>,
+    sernum: Atomic<i32>,
+    key: [Atomic<i64>; 5],
+    dst: Atomic<*mut bindings::dst_entry>,
+}
+
+impl Slot {
+    #[inline]
+    fn has(&self, key: &Key) -> bool {
+        self.key
+            .iter()
+            .zip(&key.0)
+            .all(|(have, want)| have.load(Relaxed) == *want as i64)
+    }
+
+    /// Returns the route, if the slot has it for `key` with this serial number.
+    #[inline]
+    fn get<'bh>(&self, key: &Key, sernum: i32, _bh: &'bh BhDisabled) -> Option<&'bh DstEntry> {
+        let seq = self.seq.load(Acquire);
+
+        if !self.has(key) || self.sernum.load(Relaxed) != sernum || seq & 1 != 0 {
+            return None;
+        }
+        let dst = NonNull::new(self.dst.load(Acquire))?;
+
+        barrier::smp_mb(barrier::Read);
+        if self.seq.load(Relaxed) != seq {
+            return None;
+        }
+        // SAFETY: By the type invariant the route lives for an RCU grace period from here on, and
+        // bottom halves are off for all of `'bh`.
+        Some(unsafe { DstEntry::from_raw(dst.as_ptr()) })
+    }
+
+    /// Puts a route in, whose reference is given to the slot. If another writer has been preempted
+    /// here, nothing is kept.
+    fn put(&self, key: &Key, sernum: i32, dst: *mut bindings::dst_entry) {
+        let seq = self.seq.load(Relaxed);
+
+        if seq & 1 != 0 || self.seq.cmpxchg(seq, seq.wrapping_add(1), Full).is_err() {
+            // SAFETY: The reference is the caller's.
+            unsafe { bindings::dst_release(dst) };
+            return;
+        }
+        self.clear();
+        for (to, from) in self.key.iter().zip(&key.0) {
+            to.store(*from as i64, Relaxed);
+        }
+        self.sernum.store(sernum, Relaxed);
+        // INVARIANT: The caller's reference is the slot's now.
+        self.dst.store(dst, Release);
+        self.seq.store(seq.wrapping_add(2), Release);
+    }
+
+    /// Takes the route out.
+    fn clear(&self) {
+        if self.dst.load(Relaxed).is_null() {
+            return;
+        }
+        let old = self.dst.xchg(ptr::null_mut(), Full);
+
+        // SAFETY: By the type invariant the slot owned a reference, which the exchange has given to
+        // this function; the function takes a null pointer.
+        unsafe { bindings::dst_release(old) };
+    }
+}
+
+/// What is known of a set of slots.
+#[repr(C)]
+struct Set {
+    /// The hash of the last key that was missed when no slot was free.
+    missed: Atomic<i32>,
+    /// The serial number with which no slot was free, or a key was refused.
+    full: Atomic<i32>,
+    /// The hash of the last key that was refused.
+    refused: Atomic<i32>,
+    _unused: i32,
+}
+
+/// The slots of one CPU.
+#[repr(C)]
+struct Slots {
+    slots: [[Slot; WAYS]; SETS],
+    sets: [Set; SETS],
+}
+
+impl Slots {
+    #[inline]
+    fn slots(&self, hash: Hash) -> &[Slot; WAYS] {
+        // The remainder has no cost: it says that the index is inside.
+        &self.slots[hash.set() % SETS]
+    }
+
+    #[inline]
+    fn set(&self, hash: Hash) -> &Set {
+        &self.sets[hash.set() % SETS]
+    }
+
+    /// Returns which slot `key` is to have.
+    fn choose(&self, key: &Key, sernum: i32) -> usize {
+        let hash = key.hash();
+        let slots = self.slots(hash);
+        let mut free = None;
+
+        for (way, slot) in slots.iter().enumerate() {
+            if slot.has(key) {
+                return way;
+            }
+            // What is of another namespace has serial numbers of its own.
+            let is_old =
+                slot.sernum.load(Relaxed) != sernum && slot.key[2].load(Relaxed) == key.0[2] as i64;
+
+            if is_old || slot.dst.load(Relaxed).is_null() {
+                free = free.or(Some(way));
+            }
+        }
+        if free.is_none() {
+            self.set(hash).full.store(sernum, Relaxed);
+        }
+        free.unwrap_or(hash.0 as usize % WAYS)
+    }
+
+    fn clear(&self) {
+        self.slots.iter().flatten().for_each(Slot::clear);
+        for set in &self.sets {
+            set.full.store(0, Relaxed);
+        }
+    }
+}
+
+/// The slots of all CPUs, a per-CPU pointer; null while nobody has a [`Registration`].
+static SLOTS: Atomic<*mut Slots> = Atomic::new(ptr::null_mut());
+
+/// Returns the slots of this CPU.
+#[inline]
+fn this_cpu(_bh: &BhDisabled) -> Option<&Slots> {
+    let slots = NonNull::new(SLOTS.load(Relaxed))?;
+
+    // SAFETY: `SLOTS` is a per-CPU pointer that is freed an RCU grace period after it became null.
+    // With bottom halves off the task stays on this CPU.
+    Some(unsafe { &*bindings::this_cpu_ptr(slots.as_ptr().cast()).cast::<Slots>() })
+}
+
+/// Returns the route that was stored for `key`, whose hash is `hash`, with this serial number.
+#[inline]
+pub(in crate::net) fn find<'bh>(
+    key: &Key,
+    hash: Hash,
+    sernum: i32,
+    bh: &'bh BhDisabled,
+) -> Option<&'bh DstEntry> {
+    this_cpu(bh)?
+        .slots(hash)
+        .iter()
+        .find_map(|slot| slot.get(key, sernum, bh))
+}
+
+/// The right to store the answer to a question that is about to be asked.
+#[derive(Clone, Copy)]
+pub(in crate::net) struct Place {
+    sernum: i32,
+}
+
+impl Place {
+    /// Returns the place for a key with this hash; `None` if it is not to be stored.
+    ///
+    /// A key that finds no free slot has to be missed twice in a row before another one makes room
+    /// for it: so keys that are too many cost little. The caller reads the serial number before it
+    /// calls this, and asks the question after it.
+    #[inline]
+    pub(in crate::net) fn reserve(hash: Hash, sernum: i32, bh: &BhDisabled) -> Option<Self> {
+        let set = this_cpu(bh)?.set(hash);
+        let hash = hash.0 as i32;
+
+        if set.full.load(Relaxed) == sernum {
+            if set.refused.load(Relaxed) == hash {
+                return None;
+            }
+            if set.missed.load(Relaxed) != hash {
+                set.missed.store(hash, Relaxed);
+                return None;
+            }
+        }
+        barrier::smp_mb(barrier::Read);
+        Some(Self { sernum })
+    }
+
+    /// Says that the answer to a key with this hash is not one to be stored, as long as the serial
+    /// number is the same.
+    #[inline]
+    pub(in crate::net) fn refuse(self, hash: Hash, bh: &BhDisabled) {
+        if let Some(slots) = this_cpu(bh) {
+            let set = slots.set(hash);
+
+            set.refused.store(hash.0 as i32, Relaxed);
+            set.full.store(self.sernum, Relaxed);
+        }
+    }
+
+    /// Stores the answer to `key`; `is_current` is asked whether the serial number is still the same.
+    #[inline]
+    pub(in crate::net) fn store(
+        self,
+        key: &Key,
+        dst: &DstEntry,
+        is_current: impl FnOnce(i32) -> bool,
+        bh: &BhDisabled,
+    ) {
+        let Some(slots) = this_cpu(bh) else { return };
+        let set = slots.slots(key.hash());
+        let slot = &set[slots.choose(key, self.sernum) % WAYS];
+
+        // SAFETY: The route is valid.
+        if !unsafe { bindings::dst_hold_safe(dst.as_raw()) } {
+            return;
+        }
+        for same in set.iter().filter(|slot| slot.has(key)) {
+            same.clear();
+        }
+        slot.put(key, self.sernum, dst.as_raw());
+        // Who takes entries out because of a change has made it before, or finds this one.
+        barrier::smp_mb(Full);
+        if !is_current(self.sernum) {
+            slot.clear();
+        }
+    }
+}
+
+/// Takes all routes out of the cache, or those of one CPU.
+fn flush(slots: NonNull<Slots>, only: Option<u32>) {
+    for cpu in (0..nr_cpu_ids()).filter(|cpu| only.is_none_or(|only| only == *cpu)) {
+        // SAFETY: The number is less than `nr_cpu_ids`.
+        if unsafe { bindings::cpu_possible(cpu) } {
+            // SAFETY: This is a per-CPU pointer, and the CPU is possible.
+            let slots = unsafe { bindings::per_cpu_ptr(slots.as_ptr().cast(), cpu as c_int) };
+
+            // SAFETY: The slots are valid, and any CPU may take a route out.
+            unsafe { &*slots.cast::<Slots>() }.clear();
+        }
+    }
+}
+
+/// Gives up what holds a device that is about to go: a route that is in no table holds the entry of the
+/// table that it is from, and that its device.
+///
+/// # Safety
+///
+/// Only for [`Registration`].
+unsafe extern "C" fn device_event(
+    _nb: *mut bindings::notifier_block,
+    event: c_ulong,
+    _info: *mut c_void,
+) -> c_int {
+    const DOWN: c_ulong = bindings::netdev_cmd_NETDEV_DOWN as c_ulong;
+    const UNREGISTER: c_ulong = bindings::netdev_cmd_NETDEV_UNREGISTER as c_ulong;
+
+    if let (DOWN | UNREGISTER, Some(slots)) = (event, NonNull::new(SLOTS.load(Acquire))) {
+        flush(slots, None);
+    }
+    bindings::NOTIFY_DONE as c_int
+}
+
+/// # Safety
+///
+/// Only for [`Registration`].
+unsafe extern "C" fn cpu_dead(cpu: c_uint) -> c_int {
+    if let Some(slots) = NonNull::new(SLOTS.load(Acquire)) {
+        flush(slots, Some(cpu));
+    }
+    0
+}
+
+/// The cache; lookups use it while there is a value of this type, of which there may be one.
+///
+/// # Invariants
+///
+/// `slots` is the per-CPU pointer in [`SLOTS`]; notifier and CPU state are registered.
+pub struct Registration {
+    slots: NonNull<Slots>,
+    notifier: KBox<Opaque<bindings::notifier_block>>,
+    cpu_state: bindings::cpuhp_state,
+}
+
+// SAFETY: The pointer is a per-CPU pointer, and the registration may be given up by any thread.
+unsafe impl Send for Registration {}
+// SAFETY: There is nothing to do with a shared registration.
+unsafe impl Sync for Registration {}
+
+impl Registration {
+    /// Lets lookups use the cache; fails with `EBUSY` if they do already. May sleep.
+    pub fn new() -> Result<Self> {
+        let gfp = (GFP_KERNEL | __GFP_ZERO).as_raw();
+        let notifier = KBox::new(Opaque::zeroed(), GFP_KERNEL)?;
+        // SAFETY: The function takes any size and an alignment that is a power of two.
+        let slots =
+            unsafe { bindings::__alloc_percpu_gfp(size_of::<Slots>(), align_of::<Slots>(), gfp) };
+        let slots = NonNull::new(slots.cast::<Slots>()).ok_or(AllocError)?;
+
+        if SLOTS
+            .cmpxchg(ptr::null_mut(), slots.as_ptr(), Release)
+            .is_err()
+        {
+            // SAFETY: The memory was just allocated and nobody else knows of it.
+            unsafe { bindings::free_percpu(slots.as_ptr().cast()) };
+            return Err(EBUSY);
+        }
+        Self::register(slots, notifier).inspect_err(|_| withdraw(slots))
+    }
+
+    fn register(
+        slots: NonNull<Slots>,
+        notifier: KBox<Opaque<bindings::notifier_block>>,
+    ) -> Result<Self> {
+        // SAFETY: Nobody else knows of the notifier yet.
+        unsafe {
+            (*notifier.get()).notifier_call = Some(device_event);
+            // After those that remove routes.
+            (*notifier.get()).priority = c_int::MIN;
+        }
+        // SAFETY: The name is a static string, and the function may be called for any CPU.
+        let cpu_state = unsafe {
+            bindings::__cpuhp_setup_state(
+                bindings::cpuhp_state_CPUHP_BP_PREPARE_DYN,
+                c"net/dst_cache_rust:dead".as_char_ptr(),
+                false,
+                None,
+                Some(cpu_dead),
+                false,
+            )
+        };
+        to_result(cpu_state.min(0))?;
+
+        // SAFETY: The notifier stays where it is until it is unregistered.
+        let status = unsafe { bindings::register_netdevice_notifier(notifier.get()) };
+        if status != 0 {
+            // SAFETY: The state was just set up.
+            unsafe { bindings::__cpuhp_remove_state(cpu_state as bindings::cpuhp_state, false) };
+            return Err(Error::from_errno(status));
+        }
+        // INVARIANT: The caller has stored the pointer; the rest was just registered.
+        Ok(Self {
+            slots,
+            notifier,
+            cpu_state: cpu_state as bindings::cpuhp_state,
+        })
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the notifier is registered.
+        unsafe { bindings::unregister_netdevice_notifier(self.notifier.get()) };
+        // SAFETY: By the type invariant the state is set up.
+        unsafe { bindings::__cpuhp_remove_state(self.cpu_state, false) };
+        withdraw(self.slots);
+    }
+}
+
+/// Ends the use of `slots` by lookups, and frees them.
+fn withdraw(slots: NonNull<Slots>) {
+    SLOTS.store(ptr::null_mut(), Relaxed);
+    // SAFETY: The function may be called in any context that may sleep. After it no lookup uses the
+    // slots any more.
+    unsafe { bindings::synchronize_rcu() };
+    flush(slots, None);
+    // SAFETY: The memory is that of `Registration::new()`, and nobody uses it any more.
+    unsafe { bindings::free_percpu(slots.as_ptr().cast()) };
+}

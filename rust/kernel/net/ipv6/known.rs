@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+//! Routes that a lookup would find again.
+//!
+//! Only the result of a lookup is stored that depends on nothing but its key, the routing tables and
+//! the rules ([`Place::store`] and `rt6_is_plain()` say which these are). All that changes the tables
+//! or the rules changes the serial number of the namespace, `fib6_sernum`; what may change in a route
+//! itself, `rt6_is_unchanged()` looks at.
+
+use crate::{
+    bindings,
+    net::{
+        device::{
+            Namespace,
+            NetDevice, //
+        },
+        dst::{
+            cache,
+            cache::{
+                Hash,
+                Key, //
+            },
+            DstEntry, //
+        }, //
+    },
+    softirq::BhDisabled, //
+};
+
+/// The key of a lookup for `daddr`, of a packet that `dev` received.
+///
+/// `place` is the table and the device to send to, as [`super::route`] packs them.
+#[inline]
+pub(super) fn key(dev: &NetDevice, net: &Namespace, daddr: [u8; 16], place: u64) -> Key {
+    let [a, b, c, d, e, f, g, h, low @ ..] = daddr;
+    // SAFETY: The device is valid; who has one of a packet is in an RCU read-side section.
+    let master = unsafe { bindings::dev_l3_master(dev.as_raw()) };
+
+    Key([
+        u64::from_ne_bytes(low),
+        u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
+        net.as_raw() as u64,
+        u64::from(dev.ifindex() as u32) << 32 | u64::from(master as u32),
+        place,
+    ])
+}
+
+/// Whether a key names its table.
+fn has_table(&Key([.., place]): &Key) -> bool {
+    place as u32 != 0
+}
+
+#[inline]
+fn sernum(net: &Namespace) -> i32 {
+    // SAFETY: The namespace is valid.
+    unsafe { bindings::rt_genid_ipv6(net.as_raw()) }
+}
+
+/// Whether nothing has happened to a route of IPv6 that its table does not tell of.
+///
+/// # Safety
+///
+/// The route must be one of IPv6.
+#[inline]
+unsafe fn is_unchanged(dst: &DstEntry) -> bool {
+    // SAFETY: The route is valid and one of IPv6; who has it is in an RCU read-side section.
+    unsafe { bindings::rt6_is_unchanged(dst.as_raw().cast()) }
+}
+
+/// Returns the route that a lookup for `key` would give now, if it is known, or else the hash of the
+/// key.
+#[inline]
+pub(super) fn find<'bh>(
+    key: &Key,
+    net: &Namespace,
+    bh: &'bh BhDisabled,
+) -> Result<&'bh DstEntry, Hash> {
+    let hash = key.hash();
+    // SAFETY: The namespace is valid.
+    if !unsafe { bindings::ipv6_is_router(net.as_raw()) } {
+        // Lookups of a host look at its neighbors, too.
+        return Err(hash);
+    }
+    cache::find(key, hash, sernum(net), bh)
+        // SAFETY: Numbers of this kind are greater than zero; only `Place::store()` stores such.
+        .filter(|dst| unsafe { is_unchanged(dst) })
+        .ok_or(hash)
+}
+
+/// A place for the result of a lookup that is about to be made.
+pub(super) struct Place(cache::Place);
+
+impl Place {
+    /// Returns the place for a key with this hash; `None` if it is not to be stored.
+    #[inline]
+    pub(super) fn reserve(hash: Hash, net: &Namespace, bh: &BhDisabled) -> Option<Self> {
+        cache::Place::reserve(hash, sernum(net), bh).map(Self)
+    }
+
+    /// Stores the result of the lookup, if all packets with the key get it.
+    ///
+    /// # Safety
+    ///
+    /// The route must be one of IPv6.
+    #[inline(never)]
+    pub(super) unsafe fn store(
+        self,
+        dev: &NetDevice,
+        daddr: [u8; 16],
+        place: u64,
+        dst: &DstEntry,
+        bh: &BhDisabled,
+    ) {
+        let net = dev.namespace();
+        let key = key(dev, net, daddr, place);
+        // SAFETY: The namespace is valid, and by the safety requirement the route is one of IPv6.
+        let is_plain = unsafe {
+            bindings::rt6_is_plain(dst.as_raw().cast())
+                && is_unchanged(dst)
+                && bindings::fib6_ignores_flow(net.as_raw(), has_table(&key))
+        };
+
+        if is_plain {
+            self.0.store(&key, dst, |number| sernum(net) == number, bh);
+        } else {
+            self.0.refuse(key.hash(), bh);
+        }
+    }
+}
