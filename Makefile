@@ -14,7 +14,8 @@ make test-all                 the same with all of upstream's selftests on each 
 make test-upstream            only upstream's selftests, as they are in the kernel tree
 
 make vm [CMD='..'] [DIR=path] boot the kernel and run CMD as root, or an interactive shell;
-                              DIR (default: this folder) is writable there at /mnt/host
+                              DIR (default: this folder) is writable there at /mnt/host; ICOUNT=1: with one CPU
+                              and a clock that counts instructions, one as a nanosecond
 make kernel                   build the kernel and its modules
 make module                   build only seg6_local.ko, of a kernel that was built
 make diff [SEED=n] [COUNT=n]  send the same random packets through random SIDs on C and on Rust, and compare;
@@ -25,15 +26,23 @@ make fuzz [KIND=k] [SEED=n]   broken packets, hostile programs and netlink messa
 make fuzz-host [REPRO=file]   fuzz the parsers without a kernel, SEED=n COUNT=n; or replay one case
 make faults [SECONDS=600]     let SIDs and what they use come and go under traffic; with another CONFIG than base
                               allocations of memory fail meanwhile
+make churn [SEED=n] [COUNT=n] change routes, rules, links and more under traffic, and compare where packets of SIDs go
+           [EPISODE=n]        with where the stack sends them, on C and on Rust; CONFIG=uml: under KASAN
+make bench [ROW='End*']       what a packet costs in C and in Rust: a table of instructions, and one of the time in
+           [JSON=1]           User Mode Linux if there is no other variable or with NATIVE=1; JSON=1 prints only JSON,
+                              CHART=path draws the ratios as SVG, ACCEPT=1 makes those of the short rows the ones
+                              that `make test` accepts
+make profile [ROW='End*']     where the instructions of a packet go, by function, C beside Rust; INLINE=1 shows the
+             [INLINE=1]       lines of the source, too, and RST=1 prints tables for the documentation
 make kunit                    run the KUnit suites and the Rust doctests
-make lint                     rustfmt, clippy, W=1, checkpatch, shellcheck; counts unsafe blocks
+make lint                     rustfmt, clippy, W=1, checkpatch, shellcheck, stack; counts unsafe blocks
 make doc                      rustdoc of the abstractions and of the module
 make patches                  export the work as a series for git am
 make clean                    remove what was built; make distclean also the toolchain and the source
 
 IMPL=rust|rust-builtin|c      which implementation: Rust module, Rust in the image, mainline's C
 CONFIG=base|debug|debug-rt    debug: with KASAN, UBSAN, lockdep, kmemleak; debug-rt: and with PREEMPT_RT;
-       |uml                   uml: User Mode Linux with KASAN and UBSAN, for fuzzing
+       |uml|uml-bench         uml: User Mode Linux with KASAN and UBSAN, for fuzzing; uml-bench: without them
 KERNEL_SERIES=7.3|7.2         which kernel; KERNEL_SRC=path takes your own tree instead
 SEG6_CACHE=path               where all this is kept (default: ~/.cache/seg6local)
 endef
@@ -67,6 +76,15 @@ diff:
 faults:
 	@SEG6_SECONDS=$(or $(SECONDS),600) $(host)/faults.sh
 
+bench:
+	@$(host)/bench.sh
+
+profile:
+	@$(host)/profile.sh
+
+churn:
+	@$(host)/churn.sh
+
 kunit:
 	@IMPL=rust-builtin $(host)/kernel.sh
 	@$(host)/kunit.py
@@ -77,5 +95,5 @@ lint doc patches fuzz fuzz-host:
 clean distclean:
 	@$(host)/clean.sh $@
 
-.PHONY: help demo test test-all test-upstream kernel module vm diff faults kunit lint doc patches fuzz fuzz-host
-.PHONY: clean distclean
+.PHONY: help demo test test-all test-upstream kernel module vm diff faults churn kunit lint doc patches fuzz fuzz-host
+.PHONY: bench profile clean distclean

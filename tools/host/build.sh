@@ -6,7 +6,7 @@
 kbuild=(make -C /seg6/src O=/seg6/build "LLVM=-$llvm_version" "-j$(nproc)"
 	KBUILD_BUILD_TIMESTAMP=@0 KBUILD_BUILD_USER=seg6local KBUILD_BUILD_HOST=localhost KBUILD_BUILD_VERSION=1)
 image=arch/x86/boot/bzImage
-if [ "$CONFIG" = uml ]; then
+if [[ $CONFIG == uml* ]]; then
 	kbuild+=(ARCH=um)
 	image=linux
 fi
@@ -21,7 +21,7 @@ kmake() {
 fork_build_dir() {
 	local candidate config from='' impl
 	[ ! -d "$build" ] || return 0
-	for config in "$CONFIG" "${CONFIG%-rt}" base; do
+	for config in "$CONFIG" "${CONFIG%-*}" base; do
 		for impl in rust c rust-builtin; do
 			candidate=$(build_dir "$impl" "$config")
 			[ -n "$from" ] || [ ! -f "$candidate/$image" ] || from=$candidate
@@ -40,8 +40,11 @@ fork_build_dir() {
 # The fragments of this kernel, later ones win.
 fragments() {
 	cat "$repo/configs/base.config" "$repo/configs/$IMPL.config"
-	[ "$CONFIG" = base ] || cat "$repo/configs/debug.config"
-	case $CONFIG in debug-rt | uml) cat "$repo/configs/$CONFIG.config" ;; esac
+	case $CONFIG in base | uml-bench) ;; *) cat "$repo/configs/debug.config" ;; esac
+	case $CONFIG in
+	debug-rt | uml) cat "$repo/configs/$CONFIG.config" ;;
+	uml-bench) cat "$repo/configs/uml.config" "$repo/configs/uml-bench.config" ;;
+	esac
 }
 
 # Whether .config is the answer to the present fragments and Kconfig files.

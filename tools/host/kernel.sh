@@ -7,8 +7,8 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 check_choice IMPL rust c rust-builtin
-check_choice CONFIG base debug debug-rt uml
-[ "$IMPL $CONFIG" != "rust uml" ] ||
+check_choice CONFIG base debug debug-rt uml uml-bench
+[[ "$IMPL $CONFIG" != "rust uml"* ]] ||
 	die "User Mode Linux can not load modules in Rust (R_X86_64_GOTPCREL): use IMPL=rust-builtin or c"
 "$tools/cache.sh"
 "$tools/host-packages.sh"

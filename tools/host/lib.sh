@@ -9,7 +9,7 @@ repo=$(cd "$tools/../.." && pwd)
 
 : "${CONFIG:=base}"
 case $CONFIG in
-uml) : "${IMPL:=rust-builtin}" ;;
+uml*) : "${IMPL:=rust-builtin}" ;;
 *) : "${IMPL:=rust}" ;;
 esac
 cache=${SEG6_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/seg6local}

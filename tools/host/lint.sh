@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Checks the style of everything that is ours, in a build directory of its own, and counts unsafe blocks.
+# Checks the style of everything that is ours, in a build directory of its own, and the stack that it uses; counts
+# unsafe blocks. The kernel with the C implementation, to compare with, has to be there.
 set -euo pipefail
 export IMPL=rust CONFIG=base
 # shellcheck source=tools/host/lib.sh
@@ -99,12 +100,14 @@ check checkpatch checkpatch
 check shellcheck shell_scripts
 check fuzzers fuzzers
 check python python_files
+check stack "$tools/stack.sh"
+[ "$failed" = 1 ] || cat "$logs/lint-stack.log"
 
 echo "unsafe blocks:"
 mapfile -t rust < <(files 'rust/*.rs')
-mapfile -t other < <(files "$leaf/*.rs" | grep -v -x -e "$leaf/ffi.rs" -e "$leaf/bpf.rs")
+mapfile -t other < <(files "$leaf/*.rs" | grep -v -x -e "$leaf/ffi.rs" -e "$leaf/bpf.rs" -e "$leaf/bpf/edit.rs")
 unsafe_blocks rust/kernel "${rust[@]}"
 unsafe_blocks "$leaf/ffi.rs" "$leaf/ffi.rs"
-unsafe_blocks "$leaf/bpf.rs" "$leaf/bpf.rs"
+unsafe_blocks "$leaf/bpf.rs" "$leaf/bpf.rs" "$leaf/bpf/edit.rs"
 unsafe_blocks "$leaf, other files" "${other[@]}"
 exit "$failed"

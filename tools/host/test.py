@@ -14,6 +14,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import bench
 import diff
 import ktap
 import kunit
@@ -72,6 +73,8 @@ def plan(which, name, impls, report):
             yield selftests.run, impl, [test for test in tests if test.kind not in left_out], report
     if which != "upstream" and name in (None, "diff") and IS_BASE and {"c", "rust"} <= set(impls):
         yield diff.check, report
+    if which != "upstream" and name in (None, "bench") and IS_BASE and {"c", "rust"} <= set(impls):
+        yield bench.check, report
     for impl in impls[:1] if is_quick else [impl for impl in impls if impl != "c" or IS_BASE]:
         for scripts in upstream.guests(upstream.find(name, is_quick)):
             yield upstream.run, impl, scripts, report

@@ -13,6 +13,10 @@
 #                  (default: 100; both are multiplied by 6 unless CONFIG is base: the checkers take their time)
 #   VM_CONSOLE     file that gets the kernel's console output
 #   VM_ACCEL       kvm or tcg (default: what works), for QEMU
+#   ICOUNT         not empty: a guest with one CPU whose clock counts instructions, one as a nanosecond, and skips
+#                  the time that it is idle (QEMU's -icount; each iteration of a `rep` string instruction counts)
+#   VM_QEMU_OPTS   more options for QEMU
+#   VM_QEMU_DIR    directory that QEMU may write to, as /seg6/qemu
 #
 # Prints what CMD prints. Exit status: that of CMD, 124 after a timeout, 125 if the guest ended without
 # one (a panic, for example: see the console file).
@@ -59,6 +63,7 @@ binds=(--dir /seg6/build --ro-bind "$bootable" "$kernel"
 # $machine is the command line of the guest. The kernel's console is standard error, the command's output standard
 # output. A guest on a busy host may fail the kernel's test of its timer.
 qemu() {
+	[ -z "${ICOUNT:-}" ] || VM_ACCEL=tcg VM_CPUS=1
 	: "${VM_ACCEL:=$(find_accelerator)}"
 	machine=(vng --run "$kernel" --disable-microvm --force-9p --user root --cwd / --rwdir=/mnt/host=/seg6/host
 		--cpus "$VM_CPUS" --memory "$VM_MEMORY"
@@ -68,6 +73,9 @@ qemu() {
 	kvm) binds+=(--dev-bind /dev/kvm /dev/kvm) ;;
 	*) machine+=(--disable-kvm) ;;
 	esac
+	local options=${ICOUNT:+-icount shift=0,sleep=off }${VM_QEMU_OPTS:-}
+	[ -z "$options" ] || machine+=("--qemu-opts=$options")
+	[ -z "${VM_QEMU_DIR:-}" ] || binds+=(--bind "$VM_QEMU_DIR" /seg6/qemu)
 	[ -z "${CMD:-}" ] || machine+=(--verbose --exec 'bash /seg6/guest.sh /seg6/work/cmd 2>&1')
 }
 
@@ -83,9 +91,10 @@ uml() {
 		init=/seg6/uml-init.sh con=null "con0=$console" ssl=null "ssl0=$serial" ${VM_APPEND:-})
 }
 
+[ -z "${ICOUNT:-}" ] || [[ $CONFIG != uml* ]] || die "User Mode Linux does not count instructions: use another CONFIG"
 printf '%s\n' "export SEG6_IMPL=$IMPL SEG6_CONFIG=$CONFIG SEG6_OUTPUT=/seg6/output SEG6_SLOWNESS=$slowness" \
 	"${CMD:-bash}" >"$work/cmd"
-if [ "$CONFIG" = uml ]; then uml; else qemu; fi
+if [[ $CONFIG == uml* ]]; then uml; else qemu; fi
 
 if [ -z "${CMD:-}" ]; then
 	sandbox "${machine[@]}"
