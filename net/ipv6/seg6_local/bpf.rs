@@ -152,7 +152,7 @@ pub(crate) fn adjust_srh(
 /// | End.B6.Encaps | SRH | IPv6 header and SRH pushed, route |
 ///
 /// Fails with `EBADMSG` if the SRH is not valid, with `EINVAL` if the action or the parameter is
-/// not, and else with the error of the route. The parameter is read first, as it may be in the
+/// not or no program of the type runs on the packet, and else with the error of the route. The parameter is read first, as it may be in the
 /// packet. Replaces `bpf_lwt_seg6_action()`.
 pub(crate) fn action(
     skb: Pin<&mut SkBuff>,

@@ -68,6 +68,7 @@ impl Lengths {
     /// `seg6_next_csid_advance_arg()`.
     #[inline]
     pub(crate) fn advance(self, container: [u8; CONTAINER_LEN]) -> Option<[u8; CONTAINER_LEN]> {
+        // Shifts of `u128` are a few instructions where registers have 64 bits.
         let container = u128::from_be_bytes(container);
         let (block_bits, node_bits) = (u32::from(self.block_bits), u32::from(self.node_bits));
         // OVERFLOW: By the type invariant the sum is at most 128, and all shifts are shorter.

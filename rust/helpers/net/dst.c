@@ -53,6 +53,12 @@ __rust_helper unsigned int rust_helper_dev_mtu(const struct net_device *dev)
 	return READ_ONCE(dev->mtu);
 }
 
+__rust_helper
+struct net_device *rust_helper_netdev_notifier_info_to_dev(const struct netdev_notifier_info *info)
+{
+	return netdev_notifier_info_to_dev(info);
+}
+
 __rust_helper bool rust_helper_netif_carrier_ok(const struct net_device *dev)
 {
 	return netif_carrier_ok(dev);

@@ -25,9 +25,10 @@ struct dst_entry *rust_helper_ip6_route_output(struct net *net, const struct soc
 
 #if IS_ENABLED(CONFIG_IPV6_SEG6_LOCAL_RUST)
 
+/* rt_genid_ipv6(), before what it tells of is read. */
 __rust_helper int rust_helper_rt_genid_ipv6(const struct net *net)
 {
-	return rt_genid_ipv6(net);
+	return atomic_read_acquire(&net->ipv6.fib6_sernum);
 }
 
 /* A router, not a host: what a lookup answers depends on nothing but the tables and rules. */
@@ -36,11 +37,14 @@ __rust_helper bool rust_helper_ipv6_is_router(const struct net *net)
 	return READ_ONCE(net->ipv6.devconf_all->forwarding);
 }
 
-/* A lookup in a given table, or else by the rules, needs nothing of a packet but what it is given. */
-__rust_helper bool rust_helper_fib6_ignores_flow(const struct net *net, bool has_table)
+__rust_helper bool rust_helper_fib6_routes_require_src(const struct net *net)
 {
-	return !fib6_routes_require_src(net) &&
-	       (has_table || !fib6_has_custom_rules(net) || fib6_rules_ignore_flow(net));
+	return fib6_routes_require_src(net);
+}
+
+__rust_helper bool rust_helper_fib6_has_custom_rules(const struct net *net)
+{
+	return fib6_has_custom_rules(net);
 }
 
 __rust_helper int rust_helper_dev_l3_master(const struct net_device *dev)
@@ -60,7 +64,7 @@ __rust_helper bool rust_helper_rt6_is_plain(const struct rt6_info *rt)
 	       !(from->nh && nexthop_is_multipath(from->nh));
 }
 
-/* Nobody has given the route an end or another path MTU, or taken it out of its table. */
+/* Nobody has given the route an end or another path MTU, or has let go of its entry or device. */
 __rust_helper bool rust_helper_rt6_is_unchanged(const struct rt6_info *rt)
 {
 	const struct fib6_info *from = rcu_dereference(rt->from);

@@ -77,11 +77,14 @@ __rust_helper void rust_helper_skb_dst_set(struct sk_buff *skb, struct dst_entry
 	skb_dst_set(skb, dst);
 }
 
-/* skb_dst_set() or, with SKB_DST_NOREF, skb_dst_set_noref(). */
 __rust_helper void rust_helper_skb_set_refdst(struct sk_buff *skb, unsigned long refdst)
 {
-	skb->slow_gro = true;
-	skb->_skb_refdst = refdst;
+	struct dst_entry *dst = (struct dst_entry *)(refdst & SKB_DST_PTRMASK);
+
+	if (refdst & SKB_DST_NOREF)
+		skb_dst_set_noref(skb, dst);
+	else
+		skb_dst_set(skb, dst);
 }
 
 /* skb_ensure_writable(), inline for a packet that is writable already. */

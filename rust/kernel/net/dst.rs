@@ -65,6 +65,13 @@ impl DstEntry {
         unsafe { (*self.as_raw()).error != 0 }
     }
 
+    /// Whether a lightweight tunnel processes packets of this route.
+    #[inline]
+    pub fn has_tunnel(&self) -> bool {
+        // SAFETY: The entry is valid, and its tunnel does not change.
+        unsafe { !(*self.as_raw()).lwtstate.is_null() }
+    }
+
     /// Whether packets of this route are for this host: its device is a loopback device.
     #[inline]
     pub fn is_for_this_host(&self, bh: &BhDisabled) -> bool {
@@ -161,8 +168,8 @@ pub(in crate::net) struct Route<'bh> {
     _bh: PhantomData<&'bh DstEntry>,
 }
 
-/// `SKB_DST_NOREF`.
-const NOREF: usize = 1;
+/// Without a reference.
+const NOREF: usize = bindings::SKB_DST_NOREF as usize;
 
 impl<'bh> Route<'bh> {
     /// A route without a reference.

@@ -92,7 +92,9 @@ pub fn set_gateway(
         .ok_or(DropReason::NOT_SPECIFIED)?;
     let rt = old.as_raw().cast::<bindings::rtable>();
     // SAFETY: A route of IPv4 is an `rtable`.
-    let (gw_family, rt_type) = unsafe { ((*rt).rt_gw_family, (*rt).rt_type) };
+    let rt_type = unsafe { (*rt).rt_type };
+    // SAFETY: As above. An ICMP message may change it.
+    let gw_family = unsafe { read_volatile(&raw const (*rt).rt_gw_family) };
 
     if gw_family != 0 || u32::from(rt_type) != bindings::RTN_UNICAST {
         return Ok(());
@@ -114,8 +116,11 @@ pub fn set_gateway(
         None => {
             let new = clone_with_gateway(old, gateway, bh).ok_or(DropReason::NOMEM)?;
 
-            if let Some(place) = Place::reserve(key.hash(), SERNUM, bh) {
-                place.store(&key, &new, |_| true, bh);
+            // One with a tunnel would hold that, and its module.
+            if !new.has_tunnel() {
+                if let Some(place) = Place::reserve(key.hash(), SERNUM, bh) {
+                    place.store(&key, &new, |_| true, bh);
+                }
             }
             new
         }

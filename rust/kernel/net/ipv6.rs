@@ -264,7 +264,8 @@ fn srh_flags(srh: &[u8]) -> Result<u8> {
 
 /// Whether the SRH at `offset` satisfies the HMAC policy of the device that received the packet.
 ///
-/// Returns false if there is no SRH of linear octets that fits its header length, or no device.
+/// Returns false if there is no device; or, where there is something to check, no SRH of linear bytes
+/// that fits its header length.
 #[inline]
 pub fn hmac_is_acceptable(skb: Pin<&mut SkBuff>, offset: u16, bh: &BhDisabled) -> bool {
     #[cfg(CONFIG_IPV6_SEG6_HMAC)]

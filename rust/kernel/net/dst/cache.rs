@@ -7,29 +7,26 @@
 //!
 //! # How it is shared
 //!
-//! Each CPU has its own slots and fills only these; any CPU may take an entry out. A reader takes no
-//! lock: `seq` tells it whether what it read belongs together, and RCU keeps the route that it found
-//! until bottom halves are on again. That holds where a reader preempts a writer, too (PREEMPT_RT).
+//! Each CPU has its own slots, and only it fills and reads these; any CPU may take an entry out. A
+//! reader takes no lock: `seq` tells it whether what it read belongs together, and RCU keeps the
+//! route that it found until bottom halves are on again. That holds where a reader preempts a
+//! writer, too (PREEMPT_RT).
 
 use crate::{
     alloc::AllocError,
     bindings,
     cpu::nr_cpu_ids,
-    error::to_result,
     net::dst::DstEntry,
     prelude::*,
     softirq::BhDisabled,
-    sync::{
-        atomic::{
-            ordering::{
-                Acquire,
-                Full,
-                Relaxed,
-                Release, //
-            },
-            Atomic, //
+    sync::atomic::{
+        ordering::{
+            Acquire,
+            Full,
+            Relaxed,
+            Release, //
         },
-        barrier, //
+        Atomic, //
     },
     types::Opaque, //
 };
@@ -103,7 +100,6 @@ impl Slot {
         }
         let dst = NonNull::new(self.dst.load(Acquire))?;
 
-        barrier::smp_mb(barrier::Read);
         if self.seq.load(Relaxed) != seq {
             return None;
         }
@@ -129,7 +125,8 @@ impl Slot {
         self.sernum.store(sernum, Relaxed);
         // INVARIANT: The caller's reference is the slot's now.
         self.dst.store(dst, Release);
-        self.seq.store(seq.wrapping_add(2), Release);
+        // A full barrier: see `Place::store()`.
+        self.seq.xchg(seq.wrapping_add(2), Full);
     }
 
     /// Takes the route out.
@@ -150,11 +147,12 @@ impl Slot {
 struct Set {
     /// The hash of the last key that was missed when no slot was free.
     missed: Atomic<i32>,
-    /// The serial number with which no slot was free, or a key was refused.
+    /// The serial number with which no slot was free.
     full: Atomic<i32>,
     /// The hash of the last key that was refused.
     refused: Atomic<i32>,
-    _unused: i32,
+    /// The serial number with which it was.
+    refused_at: Atomic<i32>,
 }
 
 /// The slots of one CPU.
@@ -162,6 +160,8 @@ struct Set {
 struct Slots {
     slots: [[Slot; WAYS]; SETS],
     sets: [Set; SETS],
+    /// Whether this CPU has stored a route: if not, there is nothing to look through.
+    used: Atomic<i32>,
 }
 
 impl Slots {
@@ -200,11 +200,16 @@ impl Slots {
         free.unwrap_or(hash.0 as usize % WAYS)
     }
 
-    fn clear(&self) {
-        self.slots.iter().flatten().for_each(Slot::clear);
-        for set in &self.sets {
-            set.full.store(0, Relaxed);
+    /// Takes the routes out whose keys have `owner` as their third word, or all.
+    fn clear(&self, owner: impl Fn(u64) -> bool) {
+        if self.used.load(Relaxed) == 0 {
+            return;
         }
+        self.slots
+            .iter()
+            .flatten()
+            .filter(|slot| owner(slot.key[2].load(Relaxed) as u64))
+            .for_each(Slot::clear);
     }
 }
 
@@ -252,32 +257,34 @@ impl Place {
         let set = this_cpu(bh)?.set(hash);
         let hash = hash.0 as i32;
 
-        if set.full.load(Relaxed) == sernum {
-            if set.refused.load(Relaxed) == hash {
-                return None;
-            }
-            if set.missed.load(Relaxed) != hash {
-                set.missed.store(hash, Relaxed);
-                return None;
-            }
+        if set.refused.load(Relaxed) == hash && set.refused_at.load(Relaxed) == sernum {
+            return None;
         }
-        barrier::smp_mb(barrier::Read);
+        if set.full.load(Relaxed) == sernum && set.missed.load(Relaxed) != hash {
+            set.missed.store(hash, Relaxed);
+            return None;
+        }
         Some(Self { sernum })
     }
 
     /// Says that the answer to a key with this hash is not one to be stored, as long as the serial
     /// number is the same.
+    #[cfg(CONFIG_IPV6_SEG6_LOCAL_RUST)]
     #[inline]
     pub(in crate::net) fn refuse(self, hash: Hash, bh: &BhDisabled) {
         if let Some(slots) = this_cpu(bh) {
             let set = slots.set(hash);
 
             set.refused.store(hash.0 as i32, Relaxed);
-            set.full.store(self.sernum, Relaxed);
+            set.refused_at.store(self.sernum, Relaxed);
         }
     }
 
-    /// Stores the answer to `key`; `is_current` is asked whether the serial number is still the same.
+    /// Stores the answer to `key`.
+    ///
+    /// `is_current` is asked whether the serial number is still the same, when whoever changes it
+    /// would find the entry. A user without such a number has to let nothing be stored that a device
+    /// that goes waits for: see [`device_event`].
     #[inline]
     pub(in crate::net) fn store(
         self,
@@ -287,41 +294,39 @@ impl Place {
         bh: &BhDisabled,
     ) {
         let Some(slots) = this_cpu(bh) else { return };
-        let set = slots.slots(key.hash());
-        let slot = &set[slots.choose(key, self.sernum) % WAYS];
+        let slot = &slots.slots(key.hash())[slots.choose(key, self.sernum) % WAYS];
 
         // SAFETY: The route is valid.
         if !unsafe { bindings::dst_hold_safe(dst.as_raw()) } {
             return;
         }
-        for same in set.iter().filter(|slot| slot.has(key)) {
-            same.clear();
-        }
+        slots.used.store(1, Relaxed);
         slot.put(key, self.sernum, dst.as_raw());
         // Who takes entries out because of a change has made it before, or finds this one.
-        barrier::smp_mb(Full);
         if !is_current(self.sernum) {
             slot.clear();
         }
     }
 }
 
-/// Takes all routes out of the cache, or those of one CPU.
-fn flush(slots: NonNull<Slots>, only: Option<u32>) {
-    for cpu in (0..nr_cpu_ids()).filter(|cpu| only.is_none_or(|only| only == *cpu)) {
+/// Takes routes out of the cache: those whose keys have an `owner`, or all.
+fn flush(slots: NonNull<Slots>, owner: impl Fn(u64) -> bool) {
+    for cpu in 0..nr_cpu_ids() {
         // SAFETY: The number is less than `nr_cpu_ids`.
         if unsafe { bindings::cpu_possible(cpu) } {
             // SAFETY: This is a per-CPU pointer, and the CPU is possible.
             let slots = unsafe { bindings::per_cpu_ptr(slots.as_ptr().cast(), cpu as c_int) };
 
             // SAFETY: The slots are valid, and any CPU may take a route out.
-            unsafe { &*slots.cast::<Slots>() }.clear();
+            unsafe { &*slots.cast::<Slots>() }.clear(&owner);
         }
     }
 }
 
-/// Gives up what holds a device that is about to go: a route that is in no table holds the entry of the
-/// table that it is from, and that its device.
+/// Gives up what holds a device that is about to go: a route that is in no table holds the entry of
+/// the table that it is from, and that its device.
+///
+/// That is repeated as long as something holds the device, so what is stored meanwhile goes, too.
 ///
 /// # Safety
 ///
@@ -329,36 +334,40 @@ fn flush(slots: NonNull<Slots>, only: Option<u32>) {
 unsafe extern "C" fn device_event(
     _nb: *mut bindings::notifier_block,
     event: c_ulong,
-    _info: *mut c_void,
+    info: *mut c_void,
 ) -> c_int {
     const DOWN: c_ulong = bindings::netdev_cmd_NETDEV_DOWN as c_ulong;
     const UNREGISTER: c_ulong = bindings::netdev_cmd_NETDEV_UNREGISTER as c_ulong;
 
     if let (DOWN | UNREGISTER, Some(slots)) = (event, NonNull::new(SLOTS.load(Acquire))) {
-        flush(slots, None);
+        // SAFETY: That is what the chain of network devices passes.
+        let dev = unsafe { bindings::netdev_notifier_info_to_dev(info.cast()) };
+        // SAFETY: The device is valid.
+        let net = unsafe { bindings::dev_net(dev) };
+
+        flush(slots, |owner| owner == net as u64 || owner == dev as u64);
     }
     bindings::NOTIFY_DONE as c_int
-}
-
-/// # Safety
-///
-/// Only for [`Registration`].
-unsafe extern "C" fn cpu_dead(cpu: c_uint) -> c_int {
-    if let Some(slots) = NonNull::new(SLOTS.load(Acquire)) {
-        flush(slots, Some(cpu));
-    }
-    0
 }
 
 /// The cache; lookups use it while there is a value of this type, of which there may be one.
 ///
 /// # Invariants
 ///
-/// `slots` is the per-CPU pointer in [`SLOTS`]; notifier and CPU state are registered.
+/// `slots` is the per-CPU pointer in [`SLOTS`]; the notifier is registered.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::net::dst::cache::Registration;
+///
+/// // Here or elsewhere.
+/// let _first = Registration::new();
+/// assert_eq!(Registration::new().err(), Some(EBUSY));
+/// ```
 pub struct Registration {
     slots: NonNull<Slots>,
     notifier: KBox<Opaque<bindings::notifier_block>>,
-    cpu_state: bindings::cpuhp_state,
 }
 
 // SAFETY: The pointer is a per-CPU pointer, and the registration may be given up by any thread.
@@ -370,79 +379,47 @@ impl Registration {
     /// Lets lookups use the cache; fails with `EBUSY` if they do already. May sleep.
     pub fn new() -> Result<Self> {
         let gfp = (GFP_KERNEL | __GFP_ZERO).as_raw();
-        let notifier = KBox::new(Opaque::zeroed(), GFP_KERNEL)?;
-        // SAFETY: The function takes any size and an alignment that is a power of two.
-        let slots =
-            unsafe { bindings::__alloc_percpu_gfp(size_of::<Slots>(), align_of::<Slots>(), gfp) };
-        let slots = NonNull::new(slots.cast::<Slots>()).ok_or(AllocError)?;
+        let notifier = KBox::new(Opaque::<bindings::notifier_block>::zeroed(), GFP_KERNEL)?;
 
-        if SLOTS
-            .cmpxchg(ptr::null_mut(), slots.as_ptr(), Release)
-            .is_err()
-        {
-            // SAFETY: The memory was just allocated and nobody else knows of it.
-            unsafe { bindings::free_percpu(slots.as_ptr().cast()) };
-            return Err(EBUSY);
-        }
-        Self::register(slots, notifier).inspect_err(|_| withdraw(slots))
-    }
-
-    fn register(
-        slots: NonNull<Slots>,
-        notifier: KBox<Opaque<bindings::notifier_block>>,
-    ) -> Result<Self> {
         // SAFETY: Nobody else knows of the notifier yet.
         unsafe {
             (*notifier.get()).notifier_call = Some(device_event);
             // After those that remove routes.
             (*notifier.get()).priority = c_int::MIN;
         }
-        // SAFETY: The name is a static string, and the function may be called for any CPU.
-        let cpu_state = unsafe {
-            bindings::__cpuhp_setup_state(
-                bindings::cpuhp_state_CPUHP_BP_PREPARE_DYN,
-                c"net/dst_cache_rust:dead".as_char_ptr(),
-                false,
-                None,
-                Some(cpu_dead),
-                false,
-            )
-        };
-        to_result(cpu_state.min(0))?;
-
-        // SAFETY: The notifier stays where it is until it is unregistered.
+        // SAFETY: The function takes any size and an alignment that is a power of two.
+        let slots =
+            unsafe { bindings::__alloc_percpu_gfp(size_of::<Slots>(), align_of::<Slots>(), gfp) };
+        let slots = NonNull::new(slots.cast::<Slots>()).ok_or(AllocError)?;
+        // SAFETY: The notifier stays where it is until `drop()` has unregistered it.
         let status = unsafe { bindings::register_netdevice_notifier(notifier.get()) };
+
         if status != 0 {
-            // SAFETY: The state was just set up.
-            unsafe { bindings::__cpuhp_remove_state(cpu_state as bindings::cpuhp_state, false) };
+            // SAFETY: The memory was just allocated and nobody else knows of it.
+            unsafe { bindings::free_percpu(slots.as_ptr().cast()) };
             return Err(Error::from_errno(status));
         }
-        // INVARIANT: The caller has stored the pointer; the rest was just registered.
-        Ok(Self {
-            slots,
-            notifier,
-            cpu_state: cpu_state as bindings::cpuhp_state,
-        })
+        // INVARIANT: The notifier was just registered; without the pointer the value is dropped.
+        let registration = Self { slots, notifier };
+        SLOTS
+            .cmpxchg(ptr::null_mut(), slots.as_ptr(), Release)
+            .map_or(Err(EBUSY), |_| Ok(registration))
     }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
+        let slots = self.slots.as_ptr();
+
+        // Not if they are those of another value, as in `new()`.
+        let _ = SLOTS.cmpxchg(slots, ptr::null_mut(), Full);
+        // SAFETY: The function may be called in any context that may sleep. After it no lookup uses
+        // the slots any more.
+        unsafe { bindings::synchronize_rcu() };
         // SAFETY: By the type invariant the notifier is registered.
         unsafe { bindings::unregister_netdevice_notifier(self.notifier.get()) };
-        // SAFETY: By the type invariant the state is set up.
-        unsafe { bindings::__cpuhp_remove_state(self.cpu_state, false) };
-        withdraw(self.slots);
+        flush(self.slots, |_| true);
+        // SAFETY: The memory is that of `new()`, and nobody uses it any more.
+        unsafe { bindings::free_percpu(slots.cast()) };
     }
-}
-
-/// Ends the use of `slots` by lookups, and frees them.
-fn withdraw(slots: NonNull<Slots>) {
-    SLOTS.store(ptr::null_mut(), Relaxed);
-    // SAFETY: The function may be called in any context that may sleep. After it no lookup uses the
-    // slots any more.
-    unsafe { bindings::synchronize_rcu() };
-    flush(slots, None);
-    // SAFETY: The memory is that of `Registration::new()`, and nobody uses it any more.
-    unsafe { bindings::free_percpu(slots.as_ptr().cast()) };
 }

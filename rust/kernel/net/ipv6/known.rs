@@ -28,9 +28,10 @@ use crate::{
 
 /// The key of a lookup for `daddr`, of a packet that `dev` received.
 ///
-/// `place` is the table and the device to send to, as [`super::route`] packs them.
+/// `place` is the table and the device to send to, as [`super::route`] packs them; `is_next_hop` says
+/// that the address is that of the neighbor itself.
 #[inline]
-pub(super) fn key(dev: &NetDevice, net: &Namespace, daddr: [u8; 16], place: u64) -> Key {
+pub(super) fn key(dev: &NetDevice, daddr: [u8; 16], is_next_hop: bool, place: u64) -> Key {
     let [a, b, c, d, e, f, g, h, low @ ..] = daddr;
     // SAFETY: The device is valid; who has one of a packet is in an RCU read-side section.
     let master = unsafe { bindings::dev_l3_master(dev.as_raw()) };
@@ -38,15 +39,37 @@ pub(super) fn key(dev: &NetDevice, net: &Namespace, daddr: [u8; 16], place: u64)
     Key([
         u64::from_ne_bytes(low),
         u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
-        net.as_raw() as u64,
-        u64::from(dev.ifindex() as u32) << 32 | u64::from(master as u32),
+        dev.namespace().as_raw() as u64,
+        // The index of a device is a positive `int`.
+        u64::from(is_next_hop) << 63
+            | u64::from(dev.ifindex() as u32) << 32
+            | u64::from(master as u32),
         place,
     ])
 }
 
-/// Whether a key names its table.
-fn has_table(&Key([.., place]): &Key) -> bool {
-    place as u32 != 0
+/// Whether a lookup with this key asks for nothing else of the packet: not for its source, nor, by a
+/// rule, for more than the device that received it.
+fn is_complete(&Key([.., place]): &Key, net: &Namespace) -> bool {
+    let (table, oif) = (place as u32, place >> 32);
+    let net = net.as_raw();
+
+    // SAFETY: The namespace is valid.
+    if unsafe { bindings::fib6_routes_require_src(net) } {
+        return false;
+    }
+    // SAFETY: As above; who looks up is in an RCU read-side section. With a device to send to, the
+    // VRF of that would have to be a part of the key.
+    table != 0
+        || unsafe { !bindings::fib6_has_custom_rules(net) }
+        || oif == 0 && unsafe { bindings::fib6_rules_ignore_flow(net) }
+}
+
+/// Whether lookups in the namespace look at neighbors, too, as those of a host do.
+#[inline]
+fn is_host(net: &Namespace) -> bool {
+    // SAFETY: The namespace is valid.
+    !unsafe { bindings::ipv6_is_router(net.as_raw()) }
 }
 
 #[inline]
@@ -67,23 +90,22 @@ unsafe fn is_unchanged(dst: &DstEntry) -> bool {
 }
 
 /// Returns the route that a lookup for `key` would give now, if it is known, or else the hash of the
-/// key.
+/// key, if the result of the lookup may be stored.
 #[inline]
 pub(super) fn find<'bh>(
     key: &Key,
     net: &Namespace,
     bh: &'bh BhDisabled,
-) -> Result<&'bh DstEntry, Hash> {
-    let hash = key.hash();
-    // SAFETY: The namespace is valid.
-    if !unsafe { bindings::ipv6_is_router(net.as_raw()) } {
-        // Lookups of a host look at its neighbors, too.
-        return Err(hash);
+) -> Result<&'bh DstEntry, Option<Hash>> {
+    if is_host(net) {
+        return Err(None);
     }
+    let hash = key.hash();
+
     cache::find(key, hash, sernum(net), bh)
         // SAFETY: Numbers of this kind are greater than zero; only `Place::store()` stores such.
         .filter(|dst| unsafe { is_unchanged(dst) })
-        .ok_or(hash)
+        .ok_or(Some(hash))
 }
 
 /// A place for the result of a lookup that is about to be made.
@@ -96,31 +118,18 @@ impl Place {
         cache::Place::reserve(hash, sernum(net), bh).map(Self)
     }
 
-    /// Stores the result of the lookup, if all packets with the key get it.
+    /// Stores the result of the lookup for `key` in `net`, if all packets with the key get it.
     ///
     /// # Safety
     ///
     /// The route must be one of IPv6.
     #[inline(never)]
-    pub(super) unsafe fn store(
-        self,
-        dev: &NetDevice,
-        daddr: [u8; 16],
-        place: u64,
-        dst: &DstEntry,
-        bh: &BhDisabled,
-    ) {
-        let net = dev.namespace();
-        let key = key(dev, net, daddr, place);
-        // SAFETY: The namespace is valid, and by the safety requirement the route is one of IPv6.
-        let is_plain = unsafe {
-            bindings::rt6_is_plain(dst.as_raw().cast())
-                && is_unchanged(dst)
-                && bindings::fib6_ignores_flow(net.as_raw(), has_table(&key))
-        };
+    pub(super) unsafe fn store(self, key: &Key, dst: &DstEntry, net: &Namespace, bh: &BhDisabled) {
+        // SAFETY: By the safety requirement the route is one of IPv6.
+        let is_plain = unsafe { bindings::rt6_is_plain(dst.as_raw().cast()) && is_unchanged(dst) };
 
-        if is_plain {
-            self.0.store(&key, dst, |number| sernum(net) == number, bh);
+        if is_plain && is_complete(key, net) && !is_host(net) {
+            self.0.store(key, dst, |number| sernum(net) == number, bh);
         } else {
             self.0.refuse(key.hash(), bh);
         }

@@ -34,8 +34,8 @@ use core::{
     ptr::NonNull, //
 };
 
-/// The octets of an address.
-type Octets = [u8; 16];
+/// The bytes of an address.
+type Bytes = [u8; 16];
 
 /// How the route of a packet is looked up.
 ///
@@ -140,22 +140,23 @@ impl Lookup<'_> {
             let net = dev.namespace();
             let daddr = destination(header, self.next_hop);
 
-            return known::find(&known::key(dev, net, daddr, self.place()), net, bh).map_err(Some);
+            let key = known::key(dev, daddr, self.next_hop.is_some(), self.place());
+
+            return known::find(&key, net, bh);
         }
         let _ = (dev, header, bh);
         Err(None)
     }
 
-    /// Table, device, and in the highest bit whether there is a next hop.
+    /// Device and table.
     #[inline(always)]
     fn place(self) -> u64 {
-        // The index of a device is a positive `int`.
-        u64::from(self.next_hop.is_some()) << 63 | u64::from(self.oif) << 32 | u64::from(self.table)
+        u64::from(self.oif) << 32 | u64::from(self.table)
     }
 }
 
 #[inline(always)]
-fn source(header: &[u8; 40]) -> Octets {
+fn source(header: &[u8; 40]) -> Bytes {
     let [_, _, _, _, _, _, _, _, addrs @ ..] = header;
 
     *addrs.first_chunk().unwrap_or(&[0; 16])
@@ -163,7 +164,7 @@ fn source(header: &[u8; 40]) -> Octets {
 
 /// The address that the packet is routed to.
 #[inline(always)]
-fn destination(header: &[u8; 40], next_hop: Option<&Ipv6Addr>) -> Octets {
+fn destination(header: &[u8; 40], next_hop: Option<&Ipv6Addr>) -> Bytes {
     match next_hop {
         Some(addr) => addr.octets(),
         None => *header.last_chunk().unwrap_or(&[0; 16]),
@@ -172,8 +173,8 @@ fn destination(header: &[u8; 40], next_hop: Option<&Ipv6Addr>) -> Octets {
 
 /// Looks a route up, and keeps the result if that may be of use again.
 ///
-/// `place` is that of [`Lookup::place`], `hash` that of [`Lookup::find_known`]. Not inline, so that what a lookup needs of the stack is free
-/// again when the packet moves on.
+/// `place` is that of [`Lookup::place`], `hash` that of [`Lookup::find_known`]. Not inline, so that
+/// what a lookup needs of the stack is free again when the packet moves on.
 #[inline(never)]
 fn look_up<'bh>(
     skb: &SkBuff,
@@ -188,7 +189,7 @@ fn look_up<'bh>(
     let _rcu = rcu::read_lock();
     let dev = skb.dev(bh)?;
     let net = dev.namespace();
-    let (table, oif) = (place as u32, (place >> 32) as u32 & i32::MAX as u32);
+    let (table, oif) = (place as u32, (place >> 32) as u32);
     #[cfg(CONFIG_IPV6_SEG6_LOCAL_RUST)]
     let reserved = hash
         .filter(|_| !is_scoped(&destination(header, next_hop)))
@@ -211,10 +212,15 @@ fn look_up<'bh>(
 
     #[cfg(CONFIG_IPV6_SEG6_LOCAL_RUST)]
     if let Some(reserved) = reserved {
-        let daddr = fl6.daddr;
+        let key = known::key(
+            dev,
+            destination(header, next_hop),
+            next_hop.is_some(),
+            place,
+        );
 
-        // SAFETY: Any octets are an address; the route is the result of a lookup in tables of IPv6.
-        unsafe { reserved.store(dev, daddr.in6_u.u6_addr8, place, &route, bh) };
+        // SAFETY: The route is the result of a lookup in tables of IPv6.
+        unsafe { reserved.store(&key, &route, net, bh) };
     }
     let _ = hash;
     Some(route)
@@ -285,7 +291,7 @@ fn route_output(
 /// Whether an address means something else on each link.
 #[cfg(CONFIG_IPV6_SEG6_LOCAL_RUST)]
 #[inline]
-fn is_scoped(addr: &Octets) -> bool {
+fn is_scoped(addr: &Bytes) -> bool {
     addr[0] == 0xff || addr[0] == 0xfe && addr[1] & 0xc0 == 0x80
 }
 
