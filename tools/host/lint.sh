@@ -88,6 +88,12 @@ fuzzers() {
 		clippy-driver "$@" --emit metadata --extern parsers=/tmp/libparsers.rlib tools/fuzz/main.rs'
 }
 
+# What the compiler may call for arithmetic of 128 bits panics in the kernel.
+wide_arithmetic() {
+	binds=(--ro-bind "$build" /seg6/build)
+	! sandbox "llvm-nm-$llvm_version" --undefined-only "/seg6/build/$leaf/seg6_local.o" | grep -E '__[a-z]+ti3'
+}
+
 unsafe_blocks() { # area file...
 	printf '%4d  %s\n' "$(cat "${@:2}" /dev/null | grep -vE '^ *//' | grep -cE 'unsafe \{')" "$1"
 }
@@ -100,6 +106,7 @@ check checkpatch checkpatch
 check shellcheck shell_scripts
 check fuzzers fuzzers
 check python python_files
+check arithmetic wide_arithmetic
 check stack "$tools/stack.sh"
 [ "$failed" = 1 ] || cat "$logs/lint-stack.log"
 
