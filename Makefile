@@ -28,10 +28,9 @@ make faults [SECONDS=600]     let SIDs and what they use come and go under traff
                               allocations of memory fail meanwhile
 make churn [SEED=n] [COUNT=n] change routes, rules, links and more under traffic, and compare where packets of SIDs go
            [EPISODE=n]        with where the stack sends them, on C and on Rust; CONFIG=uml: under KASAN
-make bench [ROW='End*']       what a packet costs in C and in Rust: a table of instructions, and one of the time in
-           [JSON=1]           User Mode Linux if there is no other variable or with NATIVE=1; JSON=1 prints only JSON,
-                              CHART=path draws the ratios as SVG, ACCEPT=1 makes those of the short rows the ones
-                              that `make test` accepts
+make bench [ROW='End*']       what a packet costs in C and in Rust: a table of instructions, with NATIVE=1 one of
+           [JSON=1]           the time in User Mode Linux, too; JSON=1 prints only JSON, CHART=path draws the ratios
+                              as SVG, ACCEPT=1 makes those of the short rows the ones that `make test` accepts
 make profile [ROW='End*']     where the instructions of a packet go, by function, C beside Rust; INLINE=1 shows the
              [INLINE=1]       lines of the source, too, and RST=1 prints tables for the documentation
 make kunit                    run the KUnit suites and the Rust doctests

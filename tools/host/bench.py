@@ -8,7 +8,7 @@ Input, from the environment:
   JSON    not empty: prints {"rows": [{"name", "c", "rust", "ratio", "above"}]} and nothing else
   CHART   path of an SVG file that gets a chart of the ratios
   ACCEPT  not empty: only the short rows, whose ratios become those that `make test` accepts
-  NATIVE  not empty: prints a second table, of times: see bench_native.py (default: if there is none of the others)
+  NATIVE  not empty: prints a second table, of times: see bench_native.py
 
 The figures are instructions per packet, `ratio` is Rust divided by C, and `above` is what Rust executes more than to
 forward packets with as many destinations, in the same kind of namespace, without a SID. Both kernels run in QEMU, which

@@ -6,7 +6,6 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 [ "$CONFIG" = base ] || die "CONFIG=$CONFIG: the figures are those of CONFIG=base"
-[ -n "${ROW:-}${JSON:-}${CHART:-}${ACCEPT:-}" ] || : "${NATIVE:=1}"
 export NATIVE=${NATIVE:-}
 for impl in c rust; do
 	IMPL=$impl "$tools/kernel.sh" >&2
