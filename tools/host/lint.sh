@@ -58,7 +58,7 @@ checkpatch() {
 	local sources status=0
 	local args=(perl scripts/checkpatch.pl --strict --terse --no-summary --max-line-length=100
 		--ignore 'MISSING_SIGN_OFF,FILE_PATH_CHANGES')
-	mapfile -t sources < <(files '*.c' '*.h')
+	mapfile -t sources < <(files '*.c' '*.h' ':!tools/host')
 	in_tree "${args[@]}" --file "${sources[@]}" || status=1
 	mapfile -t sources < <(files 'patches/*.patch')
 	in_tree "${args[@]}" "${sources[@]/#//seg6/repo/}" || status=1

@@ -184,7 +184,7 @@ class Walk:
                 self.note(None, self.pointer(insn), depth + 8 * is_call, with_keys)
             return targets
         if insn.reloc:
-            # It is relative to the next instruction, four octets later.
+            # It is relative to the next instruction, four bytes later.
             place = self.code.place(insn.reloc[0], insn.reloc[1] + 4)
         else:
             place = self.function.place, int(insn.operands.split()[0], 16)

@@ -158,7 +158,7 @@ class Kernel:
         return found
 
     def frames(self, nodes):
-        """The frames of functions, the largest first: [(octets, name)]."""
+        """The frames of functions, the largest first: [(bytes, name)]."""
         return sorted(((code.functions[name].frame if code.functions[name].is_bounded else sys.maxsize,
                         self.name((code, name))) for code, name in nodes), reverse=True)
 
@@ -192,7 +192,7 @@ class Table:
 
     def __init__(self, verbose):
         self.verbose, self.failed = verbose, 0
-        print(f"{'stack in octets':58} {'C':>5} {'Rust':>5} {'bound':>5}")
+        print(f"{'stack in bytes':58} {'C':>5} {'Rust':>5} {'bound':>5}")
 
     def row(self, title, of_c, of_rust, bound, *details):
         """Prints a row, with details if it is above its bound or if they are asked for."""

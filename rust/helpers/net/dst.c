@@ -96,9 +96,7 @@ enum skb_drop_reason rust_helper_ip_route_input(struct sk_buff *skb, __be32 dst,
 	return ip_route_input(skb, dst, src, 0, dev);
 }
 
-/*
- * Whether @clone is what rt_dst_clone() would make of @rt now, but for the gateway that it was given.
- */
+/* Whether @clone is what rt_dst_clone() would make of @rt now, but for its gateway. */
 __rust_helper bool rust_helper_rt_is_clone(const struct rtable *clone, const struct rtable *rt)
 {
 	return clone->dst.dev == rt->dst.dev &&

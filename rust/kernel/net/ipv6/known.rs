@@ -58,11 +58,12 @@ fn is_complete(&Key([.., place]): &Key, net: &Namespace) -> bool {
     if unsafe { bindings::fib6_routes_require_src(net) } {
         return false;
     }
-    // SAFETY: As above; who looks up is in an RCU read-side section. With a device to send to, the
-    // VRF of that would have to be a part of the key.
-    table != 0
-        || unsafe { !bindings::fib6_has_custom_rules(net) }
-        || oif == 0 && unsafe { bindings::fib6_rules_ignore_flow(net) }
+    // SAFETY: As above.
+    let has_rules = unsafe { bindings::fib6_has_custom_rules(net) };
+
+    // With a device to send to, the VRF of that would have to be a part of the key.
+    // SAFETY: As above; who looks up is in an RCU read-side section.
+    table != 0 || !has_rules || oif == 0 && unsafe { bindings::fib6_rules_ignore_flow(net) }
 }
 
 /// Whether lookups in the namespace look at neighbors, too, as those of a host do.
