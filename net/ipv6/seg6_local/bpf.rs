@@ -79,7 +79,7 @@ pub(crate) fn store_bytes(
     .map_err(|_| EFAULT)
 }
 
-/// Writes octets of the packet itself, on which a program runs, to another place of it.
+/// Writes bytes of the packet itself, on which a program runs, to another place of it.
 #[cold]
 #[inline(never)]
 fn store_copy(

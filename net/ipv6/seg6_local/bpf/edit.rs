@@ -35,7 +35,7 @@ use kernel::{
 #[derive(Clone, Copy)]
 pub(super) struct Edit {
     pub(super) offset: u32,
-    /// In octets; the header length in the packet follows when the SRH is validated.
+    /// In bytes; the header length in the packet follows when the SRH is validated.
     pub(super) len: u32,
     pub(super) is_valid: bool,
 }
@@ -57,7 +57,7 @@ impl Edit {
         self.offset.saturating_add(self.len)
     }
 
-    /// Returns the octets of the SRH.
+    /// Returns the bytes of the SRH.
     fn octets<'a>(&self, skb: &'a SkBuff) -> Option<&'a [u8]> {
         skb.data().get(self.offset as usize..self.end() as usize)
     }

@@ -206,7 +206,7 @@ def gro_rows():
     """Segments of TCP from a veth device, which merges them.
 
     They are in a tunnel: the checksum of TCP covers the last segment of an SRH that is not around a packet, so on the
-    way to the others a device can not tell whether it is right, and merges nothing. What leaves with an SRH is dropped
+    way to the others a device cannot tell whether it is right, and merges nothing. What leaves with an SRH is dropped
     unless the fifth byte of segment 0 is a length that TCP could have (gso.py): here it is 0x50.
     """
     path = nl.attr(nl.SRH, p.srh(0, [LUCKY, "fd02:0:5000::77"], 1))

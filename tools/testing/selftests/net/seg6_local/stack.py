@@ -3,7 +3,7 @@
 """The deepest stacks that packets can make: nine levels, and at the last one a program that uses all that it may.
 
 Eight SIDs lead to End.BPF, or to an LWT_IN program. That tail-calls itself from a function, up to 33 times with 240
-octets of stack each, and then calls a helper. The packet is not sent after that, because it is at the limit of nine.
+bytes of stack each, and then calls a helper. The packet is not sent after that, because it is at the limit of nine.
 """
 
 import struct
@@ -66,7 +66,7 @@ class Programs:
     def read(self):
         """What the helper has returned, and how many programs ran."""
         links, limit, _, _, result, first, last = CALL.unpack_from(self.call.read())
-        lib.check(first - last >= limit * LINK_STACK, f"{limit} tail calls, {first - last} octets of stack")
+        lib.check(first - last >= limit * LINK_STACK, f"{limit} tail calls, {first - last} bytes of stack")
         return result, links
 
 

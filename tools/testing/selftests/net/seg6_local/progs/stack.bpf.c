@@ -13,7 +13,7 @@ struct call {
 	__u32 links;		/* tail calls that were made */
 	__u32 limit;		/* tail calls to make */
 	__u32 kind;		/* first argument of the helper behind the packet */
-	__u32 len;		/* octets of data */
+	__u32 len;		/* bytes of data */
 	__s64 result;		/* of the helper */
 	__u64 first;		/* frame of the first program */
 	__u64 last;		/* frame of the program that called the helper */
