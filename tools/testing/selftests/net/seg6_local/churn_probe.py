@@ -27,7 +27,8 @@ END, END_X, END_T, END_DX6, END_DT6, END_B6, END_B6_ENCAP = (
     nl.u32(nl.ACTION, action) for action in (nl.END, nl.END_X, nl.END_T, nl.END_DX6, nl.END_DT6, nl.END_B6,
                                              nl.END_B6_ENCAP))
 CSID = "fcbb:0:f00b::"
-STACK, TABLE, AGAIN = "stack", "stack, in a table", "again"
+# A route that is copied for a next hop has a prefix of 128 bits, which no rule suppresses: fib6_rule_suppress().
+STACK, STACK_BUT_RULES, TABLE, AGAIN = "stack", "stack, unless rules suppress prefixes", "stack, in a table", "again"
 
 
 def plain(target, source, number, size, mark=0):
@@ -94,18 +95,18 @@ def behaviors(target, other, devices):
     yield Behavior("End.BPF", Choice(""), segment(target), is_exact=True)
     yield Behavior("NEXT-C-SID", Choice("", END + nl.flavors(nl.NEXT_CSID, 32, 16)), shifted, is_exact=True,
                    targets=net.TARGETS[:3])
-    yield Behavior("End.X", Choice("", END_X + nh), segment(other))
+    yield Behavior("End.X", Choice("", END_X + nh), segment(other), STACK_BUT_RULES)
     for device in ("out0", "alt0"):
         yield Behavior(f"End.X by {device}", Choice("", END_X + nh + nl.u32(nl.OIF, devices[device])), segment(other),
                        AGAIN)
     yield Behavior("End.DX6", Choice("", END_DX6 + nl.addr6(nl.NH6, "::")), inside(target), is_exact=True)
-    yield Behavior("End.DX6 to a neighbor", Choice("", END_DX6 + nh), inside(other))
+    yield Behavior("End.DX6 to a neighbor", Choice("", END_DX6 + nh), inside(other), STACK_BUT_RULES)
     yield Behavior("End.B6", Choice("", END_B6 + policy), segment(other))
     yield Behavior("End.B6.Encaps", Choice("", END_B6_ENCAP + policy), segment(other), sources=net.SOURCES[1:])
     yield Behavior("End.T", Choice("", END_T + table), segment(target), TABLE)
     yield Behavior("End.T of the main table", Choice("", END_T + nl.u32(nl.TABLE, net.MAIN)), segment(target), AGAIN)
     yield Behavior("End.DT6", Choice("", END_DT6 + table), inside(target), TABLE)
-    yield Behavior("helper End.X", call(nl.END_X, p.addr(target)), segment(other))
+    yield Behavior("helper End.X", call(nl.END_X, p.addr(target)), segment(other), STACK_BUT_RULES)
     yield Behavior("helper End.T", call(nl.END_T, number), segment(target), TABLE)
     yield Behavior("helper End.DT6", call(nl.END_DT6, number), inside(target, 1), TABLE)
     yield Behavior("helper End.B6", call(nl.END_B6, path), segment(other))
@@ -158,10 +159,10 @@ class Panel:
             sid = CSID
         source = self.random.choice(behavior.sources)
         device = "in0" if self.router.flavor == net.RULES else self.random.choice(("in0", "in1"))
-        reference = None
-        if behavior.oracle == STACK:
+        reference, has_rules = None, self.router.flavor == net.RULES
+        if behavior.oracle == STACK or behavior.oracle == STACK_BUT_RULES and not has_rules:
             reference = target, source, device, size
-        elif behavior.oracle == TABLE and self.router.flavor == net.RULES:
+        elif behavior.oracle == TABLE and has_rules:
             reference = target, source, "in1", size
         return Probe(behavior, sid, target, source, device, size, reference)
 
