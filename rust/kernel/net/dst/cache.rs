@@ -39,6 +39,13 @@ use core::{
 const WAYS: usize = 4;
 /// Groups of [`WAYS`] slots for each CPU: 17 KiB with what is known of each group.
 const SETS: usize = 64;
+/// Misses after which a CPU asks for few keys only: see [`Slots::are_of_use`].
+const PATIENCE: i32 = (SETS * WAYS) as i32;
+/// How many keys are not asked for then, before one is. One more is odd, so that in a round of flows it
+/// is not always the same ones' turn.
+const PAUSE: i32 = 16;
+/// How many misses a key that is found makes up for, about as what both cost.
+const WORTH: i32 = 9;
 
 /// What a route is the answer to, in words that are compared: first those that differ most.
 #[derive(Clone, Copy)]
@@ -157,11 +164,13 @@ struct Set {
 
 /// The slots of one CPU.
 #[repr(C)]
-struct Slots {
+pub(in crate::net) struct Slots {
     slots: [[Slot; WAYS]; SETS],
     sets: [Set; SETS],
     /// Whether this CPU has stored a route: if not, there is nothing to look through.
     used: Atomic<i32>,
+    /// Misses that nothing has made up for; above [`PATIENCE`], keys that were not asked for, too.
+    misses: Atomic<i32>,
 }
 
 impl Slots {
@@ -174,6 +183,54 @@ impl Slots {
     #[inline]
     fn set(&self, hash: Hash) -> &Set {
         &self.sets[hash.set() % SETS]
+    }
+
+    /// Whether to ask for the next key.
+    ///
+    /// Where hardly anything is found (more flows than slots in turn, or rules that allow nothing to
+    /// be stored), a lookup costs little more than without the cache.
+    #[inline(always)]
+    pub(in crate::net) fn are_of_use(&self) -> bool {
+        let misses = self.misses.load(Relaxed);
+
+        if (PATIENCE..PATIENCE + PAUSE).contains(&misses) {
+            self.misses.store(misses + 1, Relaxed);
+            return false;
+        }
+        true
+    }
+
+    /// Does what [`find`] does, and remembers for [`Slots::are_of_use`] whether there was a route.
+    #[inline]
+    pub(in crate::net) fn ask<'bh>(
+        &self,
+        key: &Key,
+        hash: Hash,
+        sernum: i32,
+        bh: &'bh BhDisabled,
+    ) -> Option<&'bh DstEntry> {
+        let found = self.find(key, hash, sernum, bh);
+        let misses = self.misses.load(Relaxed).min(PATIENCE);
+        let misses = match found {
+            Some(_) => (misses - WORTH).max(0),
+            None => (misses + 1).min(PATIENCE),
+        };
+
+        self.misses.store(misses, Relaxed);
+        found
+    }
+
+    #[inline]
+    fn find<'bh>(
+        &self,
+        key: &Key,
+        hash: Hash,
+        sernum: i32,
+        bh: &'bh BhDisabled,
+    ) -> Option<&'bh DstEntry> {
+        self.slots(hash)
+            .iter()
+            .find_map(|slot| slot.get(key, sernum, bh))
     }
 
     /// Returns which slot `key` is to have.
@@ -218,7 +275,7 @@ static SLOTS: Atomic<*mut Slots> = Atomic::new(ptr::null_mut());
 
 /// Returns the slots of this CPU.
 #[inline]
-fn this_cpu(_bh: &BhDisabled) -> Option<&Slots> {
+pub(in crate::net) fn this_cpu(_bh: &BhDisabled) -> Option<&Slots> {
     let slots = NonNull::new(SLOTS.load(Relaxed))?;
 
     // SAFETY: `SLOTS` is a per-CPU pointer that is freed an RCU grace period after it became null.
@@ -234,10 +291,7 @@ pub(in crate::net) fn find<'bh>(
     sernum: i32,
     bh: &'bh BhDisabled,
 ) -> Option<&'bh DstEntry> {
-    this_cpu(bh)?
-        .slots(hash)
-        .iter()
-        .find_map(|slot| slot.get(key, sernum, bh))
+    this_cpu(bh)?.find(key, hash, sernum, bh)
 }
 
 /// The right to store the answer to a question that is about to be asked.

@@ -18,7 +18,8 @@ use crate::{
             cache,
             cache::{
                 Hash,
-                Key, //
+                Key,
+                Slots, //
             },
             DstEntry, //
         }, //
@@ -90,10 +91,17 @@ unsafe fn is_unchanged(dst: &DstEntry) -> bool {
     unsafe { bindings::rt6_is_unchanged(dst.as_raw().cast()) }
 }
 
+/// Returns what this CPU knows, if it is worth asking.
+#[inline(always)]
+pub(super) fn routes(bh: &BhDisabled) -> Option<&Slots> {
+    cache::this_cpu(bh).filter(|slots| slots.are_of_use())
+}
+
 /// Returns the route that a lookup for `key` would give now, if it is known, or else the hash of the
 /// key, if the result of the lookup may be stored.
 #[inline]
 pub(super) fn find<'bh>(
+    slots: &Slots,
     key: &Key,
     net: &Namespace,
     bh: &'bh BhDisabled,
@@ -103,7 +111,8 @@ pub(super) fn find<'bh>(
     }
     let hash = key.hash();
 
-    cache::find(key, hash, sernum(net), bh)
+    slots
+        .ask(key, hash, sernum(net), bh)
         // SAFETY: Numbers of this kind are greater than zero; only `Place::store()` stores such.
         .filter(|dst| unsafe { is_unchanged(dst) })
         .ok_or(Some(hash))

@@ -135,14 +135,14 @@ impl Lookup<'_> {
         bh: &'bh BhDisabled,
     ) -> Result<&'bh DstEntry, Option<Hash>> {
         #[cfg(CONFIG_IPV6_SEG6_LOCAL_RUST)]
-        // Without a source, the device to send to decides about the strictness of the lookup.
-        if self.oif == 0 || self.table != 0 || source(header) != [0; 16] {
-            let net = dev.namespace();
-            let daddr = destination(header, self.next_hop);
+        if let Some(slots) = known::routes(bh) {
+            // Without a source, the device to send to decides about the strictness of the lookup.
+            if self.oif == 0 || self.table != 0 || source(header) != [0; 16] {
+                let daddr = destination(header, self.next_hop);
+                let key = known::key(dev, daddr, self.next_hop.is_some(), self.place());
 
-            let key = known::key(dev, daddr, self.next_hop.is_some(), self.place());
-
-            return known::find(&key, net, bh);
+                return known::find(slots, &key, dev.namespace(), bh);
+            }
         }
         let _ = (dev, header, bh);
         Err(None)
