@@ -68,12 +68,26 @@ impl Lengths {
     /// `seg6_next_csid_advance_arg()`.
     #[inline]
     pub(crate) fn advance(self, container: [u8; CONTAINER_LEN]) -> Option<[u8; CONTAINER_LEN]> {
-        // Shifts of `u128` are a few instructions where registers have 64 bits.
-        let container = u128::from_be_bytes(container);
         let (block_bits, node_bits) = (u32::from(self.block_bits), u32::from(self.node_bits));
-        // OVERFLOW: By the type invariant the sum is at most 128, and all shifts are shorter.
-        let argument_bits = 128 - block_bits - node_bits;
-        let argument = container & !(u128::MAX << argument_bits);
+        // OVERFLOW: By the type invariant the sum is at most 128, and all shifts here are shorter than
+        // what they shift.
+        let used_bits = block_bits + node_bits;
+        let container = u128::from_be_bytes(container);
+
+        if used_bits < 64 {
+            // As 32 and 16 are; shifts of registers are fewer instructions.
+            let (high, low) = ((container >> 64) as u64, container as u64);
+            let argument = high & u64::MAX >> used_bits;
+
+            if argument == 0 && low == 0 {
+                return None;
+            }
+            let block = high & !(u64::MAX >> block_bits);
+            let high = block | argument << node_bits | low >> (64 - node_bits);
+
+            return Some((u128::from(high) << 64 | u128::from(low << node_bits)).to_be_bytes());
+        }
+        let argument = container & !(u128::MAX << (128 - used_bits));
 
         if argument == 0 {
             return None;
@@ -119,6 +133,11 @@ mod tests {
             advance(32, 16, before),
             Some([0xfc, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 0])
         );
+        // The same where the argument starts in the lower half.
+        assert_eq!(
+            advance(48, 16, before),
+            Some([0xfc, 0, 0, 1, 0xaa, 0xbb, 3, 4, 5, 6, 7, 8, 9, 10, 0, 0])
+        );
         assert_eq!(
             advance(8, 8, before),
             Some([0xfc, 0, 1, 0xaa, 0xbb, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0])
@@ -130,6 +149,7 @@ mod tests {
         let last = [0xfc, 0, 0, 1, 0xaa, 0xbb, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
         assert_eq!(advance(32, 16, last), None);
+        assert_eq!(advance(48, 16, last), None);
         // There is no room for an argument.
         assert_eq!(advance(64, 64, last), None);
         assert_eq!(advance(8, 120, [0xff; 16]), None);

@@ -186,30 +186,35 @@ impl<'a> SrPacket<'a, Advanced> {
     pub(crate) fn pop_srh(self) -> Result {
         let Self { mut skb, srh, .. } = self;
         let start = usize::from(srh.offset);
+        let len = skb.len().checked_sub(srh.len.into()).ok_or(EINVAL)?;
 
         skb.as_mut().modify(srh.end(), |data| {
             let next_header = *data.get(start)?;
             let field = srh::announcing_field(data, start)?;
             *data.get_mut(field)? = next_header;
-            Some(())
+            set_payload_length(data, len)
         })?;
-        skb.as_mut().remove(srh.offset.into(), srh.len.into())?;
-        update_payload_length(skb)
+        skb.remove(srh.offset.into(), srh.len.into())
     }
 }
 
 /// Lets the IPv6 header say how long the packet is now.
-///
-/// A packet of more than 65575 octets gets the low 16 bits, as from C.
 pub(crate) fn update_payload_length(skb: Pin<&mut SkBuff>) -> Result {
-    let len = skb
-        .len()
-        .checked_sub(ipv6::HEADER_LEN.into())
-        .ok_or(EINVAL)?;
+    let len = skb.len();
 
     skb.modify(ipv6::HEADER_LEN.into(), |data| {
-        data.get_mut(PAYLOAD_LENGTH)?
-            .copy_from_slice(&(len as u16).to_be_bytes());
-        Some(())
+        set_payload_length(data, len)
     })
+}
+
+/// Lets the IPv6 header that `data` starts with say that the packet has `len` octets.
+///
+/// A packet of more than 65575 octets gets the low 16 bits, as from C.
+#[inline]
+fn set_payload_length(data: &mut [u8], len: u32) -> Option<()> {
+    let len = len.checked_sub(ipv6::HEADER_LEN.into())?;
+
+    data.get_mut(PAYLOAD_LENGTH)?
+        .copy_from_slice(&(len as u16).to_be_bytes());
+    Some(())
 }
