@@ -17,9 +17,7 @@ use crate::{
             DstEntry,
             OwnedDst,
             Route, //
-        },
-        ipv4,
-        ipv6, //
+        }, //
     },
     prelude::*,
     softirq::BhDisabled,
@@ -388,14 +386,13 @@ impl OwnedSkBuff {
     pub fn dst_input(self, _bh: &BhDisabled) -> c_int {
         let header_len = self.dst().map(|dst| {
             if dst.is_ipv4() {
-                ipv4::HEADER_LEN
+                size_of::<bindings::iphdr>()
             } else {
-                ipv6::HEADER_LEN
+                size_of::<bindings::ipv6hdr>()
             }
         });
 
-        if self.network_offset() != 0 || header_len.is_none_or(|len| self.data().len() < len.into())
-        {
+        if self.network_offset() != 0 || header_len.is_none_or(|len| self.data().len() < len) {
             return self.refuse();
         }
         // SAFETY: By the type invariant the packet is valid and owned; it has a route, and a header
