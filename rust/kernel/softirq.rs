@@ -27,7 +27,8 @@ use crate::types::NotThreadSafe;
 ///     7
 /// }
 ///
-/// let bh = BhDisabled::new();
+/// // SAFETY: A test is a task, with interrupts on.
+/// let bh = unsafe { BhDisabled::new() };
 /// assert_eq!(needs_bottom_halves_off(&bh), 7);
 /// drop(bh); // Bottom halves may run again.
 /// ```
@@ -35,9 +36,14 @@ pub struct BhDisabled(NotThreadSafe);
 
 impl BhDisabled {
     /// Turns bottom halves off until the value is dropped.
+    ///
+    /// # Safety
+    ///
+    /// The value must be made and dropped in a task or a softirq, with interrupts on: the end of the
+    /// last one lets softirqs run, which turn interrupts on.
     #[inline]
-    pub fn new() -> Self {
-        // SAFETY: `local_bh_disable()` may be called in any task or softirq context, and nests.
+    pub unsafe fn new() -> Self {
+        // SAFETY: By the safety requirement; the function nests.
         unsafe { bindings::local_bh_disable() };
 
         // INVARIANT: Bottom halves were just turned off.
@@ -61,18 +67,11 @@ impl BhDisabled {
     }
 }
 
-impl Default for BhDisabled {
-    #[inline]
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Drop for BhDisabled {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: By the type invariant bottom halves are off. The token of `assume()` is never
-        // dropped, so this pairs with the call in `new()`.
+        // dropped, so this pairs with the call in `new()`, whose safety requirement speaks of it.
         unsafe { bindings::local_bh_enable() };
     }
 }

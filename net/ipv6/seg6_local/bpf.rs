@@ -263,7 +263,7 @@ fn encapsulate(
     let header = unsafe { state.copy(header) };
 
     state.validate(skb.as_mut())?;
-    push_srh(skb.as_mut(), encapsulation, header?)?;
+    push_srh(skb.as_mut(), encapsulation, header?, bh)?;
     state.refresh(skb);
     Ok(())
 }
@@ -293,13 +293,20 @@ fn push_copy(
     let lock = SrhStateLock::new(bh);
 
     // SAFETY: The lock is held, and a helper makes one copy.
-    push_srh(skb, encapsulation, unsafe { lock.copy(header) }?)
+    let header = unsafe { lock.copy(header) }?;
+
+    push_srh(skb, encapsulation, header, bh)
 }
 
 /// Adds an SRH that is no program's any more to the packet.
-fn push_srh(skb: Pin<&mut SkBuff>, encapsulation: Encapsulation, header: &[u8]) -> Result {
+fn push_srh(
+    skb: Pin<&mut SkBuff>,
+    encapsulation: Encapsulation,
+    header: &[u8],
+    bh: &BhDisabled,
+) -> Result {
     if !srh::is_valid(header, Form::Full) {
         return Err(EINVAL);
     }
-    encap::encapsulate(skb, encapsulation, header)
+    encap::encapsulate(skb, encapsulation, header, bh)
 }

@@ -115,6 +115,7 @@ pub(crate) fn encapsulate(
     mut skb: Pin<&mut SkBuff>,
     encapsulation: Encapsulation,
     header: &[u8],
+    bh: &BhDisabled,
 ) -> Result {
     if u32::from(skb.protocol()) != uapi::ETH_P_IPV6 {
         return Err(EBADMSG);
@@ -123,9 +124,9 @@ pub(crate) fn encapsulate(
         return Err(EINVAL);
     }
     match encapsulation {
-        Encapsulation::Insert => ipv6::insert_srh(skb.as_mut(), header)?,
+        Encapsulation::Insert => ipv6::insert_srh(skb.as_mut(), header, bh)?,
         Encapsulation::Push => tunnel::encapsulate(skb.as_mut(), |skb| {
-            ipv6::push_srh(skb, header, Inner::Ipv6.protocol())
+            ipv6::push_srh(skb, header, Inner::Ipv6.protocol(), bh)
         })?,
     }
     skb.set_transport_header(ipv6::HEADER_LEN);

@@ -23,14 +23,12 @@ pub(crate) struct Ipv4Lookup {
 impl Ipv4Lookup {
     /// Gives the packet a route.
     pub(crate) fn attach(&self, mut skb: Pin<&mut SkBuff>, bh: &BhDisabled) -> Result<(), Discard> {
-        let dev = skb.dev(bh).ok_or(Discard::INVALID)?;
-
-        ipv4::route_input(skb.as_mut(), dev, self.next_hop)?;
+        ipv4::route_input(skb.as_mut(), self.next_hop, bh)?;
         // RFC 8986, Section 4.5: to the adjacency, also where that is on the link.
         if let Some(next_hop) = self.next_hop {
             ipv4::set_gateway(skb.as_mut(), next_hop, bh)?;
         }
-        ipv4::read_options(skb, dev)?;
+        ipv4::read_options(skb, bh)?;
         Ok(())
     }
 }

@@ -40,7 +40,9 @@ mod verdict;
 
 use kernel::{
     net::{
+        device::Namespace,
         dst::cache,
+        ipv6,
         lwtunnel::{
             Encap,
             InputStatus,
@@ -72,7 +74,9 @@ struct Seg6Local {
 }
 
 impl kernel::Module for Seg6Local {
+    /// Fails with `ENODEV` if IPv6 is off; then there is no tunnel of this type, as with C.
     fn init(module: &'static ThisModule) -> Result<Self> {
+        ipv6::Net::of(Namespace::init_net()).ok_or(ENODEV)?;
         let cache = cache::Registration::new()?;
         let encap = ffi::register(module)?;
 

@@ -43,6 +43,16 @@ __rust_helper struct net *rust_helper_dev_net(const struct net_device *dev)
 	return dev_net(dev);
 }
 
+/* dev_net_rcu(), with bottom halves off. */
+__rust_helper struct net *rust_helper_dev_net_bh(const struct net_device *dev)
+{
+#ifdef CONFIG_NET_NS
+	return rcu_dereference_bh(dev->nd_net.net);
+#else
+	return &init_net;
+#endif
+}
+
 __rust_helper unsigned short rust_helper_dev_type(const struct net_device *dev)
 {
 	return dev->type;

@@ -7,7 +7,13 @@
 #include <net/net_namespace.h>
 #include <net/nexthop.h>
 
-#ifdef CONFIG_IPV6_MULTIPLE_TABLES
+#ifdef CONFIG_IPV6_SEG6_LWTUNNEL
+
+/* seg6_init() is the last of inet6_init() that sets up what routes of SRv6 need. */
+__rust_helper bool rust_helper_ipv6_is_on(const struct net *net)
+{
+	return READ_ONCE(net->ipv6.seg6_data);
+}
 
 __rust_helper struct dst_entry *rust_helper_ip6_blk_hole_entry(struct net *net)
 {

@@ -136,13 +136,15 @@ impl NetDevice {
         flags & bindings::net_device_flags_IFF_LOOPBACK != 0
     }
 
-    /// Returns the namespace that the device is in.
+    /// Returns the namespace that the device is in, which it may leave at any time: when the namespace
+    /// goes, for one.
     #[inline]
-    pub fn namespace(&self) -> &Namespace {
+    pub fn namespace<'bh>(&self, _bh: &'bh BhDisabled) -> &'bh Namespace {
         // SAFETY: The device is valid.
-        let net = unsafe { bindings::dev_net(self.as_raw()) };
+        let net = unsafe { bindings::dev_net_bh(self.as_raw()) };
 
-        // SAFETY: A device keeps its namespace alive.
+        // SAFETY: A namespace lives for an RCU grace period after its last device has left it, and
+        // bottom halves are off for all of `'bh`.
         unsafe { Namespace::from_raw(net) }
     }
 }

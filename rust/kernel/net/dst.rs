@@ -10,7 +10,10 @@ use crate::{
     net::device::NetDevice,
     prelude::*,
     softirq::BhDisabled,
-    types::Opaque, //
+    types::{
+        NotThreadSafe,
+        Opaque, //
+    }, //
 };
 use core::{
     marker::PhantomData,
@@ -23,20 +26,6 @@ use core::{
 pub mod cache;
 
 /// The result of a route lookup, `struct dst_entry`.
-///
-/// # Examples
-///
-/// ```
-/// use kernel::{
-///     net::{device::Namespace, ipv6},
-///     softirq::BhDisabled,
-/// };
-///
-/// let blackhole = ipv6::blackhole(Namespace::init_net());
-/// assert_eq!(blackhole.error(), Err(EINVAL));
-/// assert!(blackhole.dev(&BhDisabled::new()).is_loopback());
-/// assert!(!blackhole.is_ipv4());
-/// ```
 #[repr(transparent)]
 pub struct DstEntry(Opaque<bindings::dst_entry>);
 
@@ -90,7 +79,8 @@ impl DstEntry {
     /// Whether this is a route of IPv4, `struct rtable`.
     #[inline]
     pub fn is_ipv4(&self) -> bool {
-        // SAFETY: The entry is valid, and its operations are static.
+        // SAFETY: The entry is valid. Its operations are static or in its namespace, which outlives
+        // the entry.
         let family = unsafe { (*(*self.as_raw()).ops).family };
 
         u32::from(family) == bindings::AF_INET
@@ -108,15 +98,16 @@ impl DstEntry {
     }
 }
 
-/// A reference to a route.
+/// A reference to a route, for a packet or for the cache.
 ///
 /// There is no safe way to make one of a route that a packet carries: that may be without a
-/// reference, and about to go.
+/// reference, and about to go. And there is none at all outside of these modules: the operations of
+/// the entry are in its namespace, which a reference does not keep.
 ///
 /// # Invariants
 ///
 /// The pointer is valid, and the value owns one reference to the entry.
-pub struct OwnedDst(NonNull<DstEntry>);
+pub(in crate::net) struct OwnedDst(NonNull<DstEntry>, NotThreadSafe);
 
 impl OwnedDst {
     /// Takes a reference over from C.
@@ -125,15 +116,15 @@ impl OwnedDst {
     ///
     /// `ptr` must point to a valid entry; the caller gives a reference to it up.
     #[inline]
-    pub unsafe fn from_raw(ptr: *mut bindings::dst_entry) -> Self {
+    pub(in crate::net) unsafe fn from_raw(ptr: *mut bindings::dst_entry) -> Self {
         // SAFETY: By the safety requirement the pointer is valid, so not null.
         // INVARIANT: By the safety requirement.
-        Self(unsafe { NonNull::new_unchecked(ptr.cast()) })
+        Self(unsafe { NonNull::new_unchecked(ptr.cast()) }, NotThreadSafe)
     }
 
     /// Gives the reference to C.
     #[inline]
-    pub fn into_raw(self) -> *mut bindings::dst_entry {
+    pub(in crate::net) fn into_raw(self) -> *mut bindings::dst_entry {
         ManuallyDrop::new(self).as_raw()
     }
 }

@@ -8,7 +8,6 @@
 use crate::{
     bindings,
     net::{
-        device::NetDevice,
         dst::{
             cache,
             cache::{
@@ -46,15 +45,17 @@ fn header(skb: &SkBuff) -> Option<[u8; HEADER_LEN as usize]> {
     (skb.network_offset() == 0).then_some(header)
 }
 
-/// Gives a packet that `dev` received a route, to `next_hop` or to its destination.
+/// Gives a packet that was received a route, to `next_hop` or to its destination.
 ///
-/// Fails with the reason for which the packet is to be dropped. Wraps `ip_route_input()`.
+/// Fails with the reason for which the packet is to be dropped, also if it has no device. Wraps
+/// `ip_route_input()`.
 #[inline]
 pub fn route_input(
     mut skb: Pin<&mut SkBuff>,
-    dev: &NetDevice,
     next_hop: Option<Ipv4Addr>,
+    bh: &BhDisabled,
 ) -> Result<(), DropReason> {
+    let dev = skb.dev(bh).ok_or(DropReason::NOT_SPECIFIED)?;
     let header = header(&skb).ok_or(DropReason::NOT_SPECIFIED)?;
     let &[.., s0, s1, s2, s3, d0, d1, d2, d3] = &header;
     let daddr = next_hop.unwrap_or(Ipv4Addr::new(d0, d1, d2, d3));
@@ -159,21 +160,50 @@ fn clone_with_gateway(old: &DstEntry, gateway: Ipv4Addr, bh: &BhDisabled) -> Opt
     Some(unsafe { OwnedDst::from_raw(&raw mut (*new).dst) })
 }
 
-/// Reads the options of an IPv4 packet that `dev` received, as the IPv4 stack wants to know them
-/// before it forwards or delivers the packet.
+/// Reads the options of an IPv4 packet that was received, as the IPv4 stack wants to know them before
+/// it forwards or delivers the packet.
 ///
 /// Fails with the reason for which the packet is to be dropped: malformed options, and source
-/// routes, which are not followed. Replaces `ip_rcv_options()`.
-pub fn read_options(mut skb: Pin<&mut SkBuff>, dev: &NetDevice) -> Result<(), DropReason> {
+/// routes, which are not followed; and options where there is no device, whose address some of them
+/// ask for. Replaces `ip_rcv_options()`.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::{
+///     net::{
+///         ipv4,
+///         skbuff::{
+///             DropReason,
+///             OwnedSkBuff, //
+///         },
+///     },
+///     softirq::BhDisabled,
+/// };
+///
+/// // SAFETY: A test is a task, with interrupts on.
+/// let bh = unsafe { BhDisabled::new() };
+/// // A packet that nobody has received, with room for a route to be recorded.
+/// let mut packet = [0u8; 28];
+/// packet[0] = 0x47;
+/// packet[20..23].copy_from_slice(&[7, 7, 4]);
+/// let mut skb = OwnedSkBuff::with_data(&packet, 0, GFP_KERNEL)?;
+///
+/// assert_eq!(ipv4::read_options(skb.as_mut(), &bh), Err(DropReason::NOT_SPECIFIED));
+/// assert_eq!(ipv4::route_input(skb.as_mut(), None, &bh), Err(DropReason::NOT_SPECIFIED));
+/// # Ok::<(), Error>(())
+/// ```
+pub fn read_options(mut skb: Pin<&mut SkBuff>, bh: &BhDisabled) -> Result<(), DropReason> {
     let header = header(&skb).ok_or(DropReason::NOT_SPECIFIED)?;
     let header_len = u16::from(header[0] & 0x0f) * 4;
 
     let Some(options_len) = header_len.checked_sub(HEADER_LEN).filter(|&len| len > 0) else {
         return Ok(());
     };
-    if skb.dst().is_some_and(|dst| !dst.is_ipv4()) {
-        return Err(DropReason::NOT_SPECIFIED);
-    }
+    let net = match skb.dev(bh) {
+        Some(dev) if skb.dst().is_none_or(DstEntry::is_ipv4) => dev.namespace(bh),
+        _ => return Err(DropReason::NOT_SPECIFIED),
+    };
     skb.as_mut()
         .ensure_writable(header_len.into())
         .map_err(|_| DropReason::NOMEM)?;
@@ -181,9 +211,9 @@ pub fn read_options(mut skb: Pin<&mut SkBuff>, dev: &NetDevice) -> Result<(), Dr
     let options = unsafe { &mut (*skb.control::<bindings::inet_skb_parm>()).opt };
 
     options.optlen = options_len as u8;
-    // SAFETY: All is valid, and the packet starts with its header, which is linear and private.
-    let status =
-        unsafe { bindings::ip_options_compile(dev.namespace().as_raw(), options, skb.as_raw()) };
+    // SAFETY: All is valid; the packet starts with its header, which is linear and private, and has a
+    // device; bottom halves are off, which is what RCU protects its addresses with.
+    let status = unsafe { bindings::ip_options_compile(net.as_raw(), options, skb.as_raw()) };
     if status != 0 {
         return Err(DropReason::IP_INHDR);
     }

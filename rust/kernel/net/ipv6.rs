@@ -10,7 +10,11 @@
 use crate::{
     bindings,
     error::to_result,
-    net::skbuff::SkBuff,
+    net::{
+        device::Namespace,
+        dst::DstEntry,
+        skbuff::SkBuff, //
+    },
     prelude::*,
     softirq::BhDisabled, //
 };
@@ -21,7 +25,6 @@ mod known;
 mod route;
 
 pub use route::{
-    blackhole,
     LocalDelivery,
     Lookup, //
 };
@@ -33,6 +36,62 @@ pub const HEADER_LEN: u16 = 40;
 pub const PROTO_IPV6: u8 = bindings::IPPROTO_IPV6 as u8;
 /// Next header value of a routing header.
 pub const PROTO_ROUTING: u8 = bindings::IPPROTO_ROUTING as u8;
+
+/// A network namespace in which IPv6 is on: it is in none with `ipv6.disable=1`, nor before the stack
+/// is initialized.
+///
+/// # Invariants
+///
+/// All that IPv6 and SRv6 keep in the namespace is there.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::{
+///     net::{
+///         device::Namespace,
+///         ipv6::Net, //
+///     },
+///     softirq::BhDisabled,
+/// };
+///
+/// let net = Net::of(Namespace::init_net());
+///
+/// if let Some(blackhole) = net.map(Net::blackhole) {
+///     // SAFETY: A test is a task, with interrupts on.
+///     let bh = unsafe { BhDisabled::new() };
+///
+///     assert_eq!(blackhole.error(), Err(EINVAL));
+///     assert!(blackhole.dev(&bh).is_loopback());
+///     assert!(!blackhole.is_ipv4());
+/// }
+/// ```
+#[derive(Clone, Copy)]
+pub struct Net<'a>(&'a Namespace);
+
+impl<'a> Net<'a> {
+    /// Returns the namespace, if IPv6 is on.
+    #[inline]
+    pub fn of(net: &'a Namespace) -> Option<Self> {
+        // SAFETY: The namespace is valid.
+        let is_on = unsafe { bindings::ipv6_is_on(net.as_raw()) };
+
+        // INVARIANT: What the function looks at is set up last, and goes with the namespace.
+        is_on.then_some(Self(net))
+    }
+
+    /// Returns the route that discards packets with `EINVAL`.
+    #[inline]
+    pub fn blackhole(self) -> &'a DstEntry {
+        // SAFETY: By the type invariant the namespace has the entry, to which it owns a reference.
+        unsafe { DstEntry::from_raw(bindings::ip6_blk_hole_entry(self.as_raw())) }
+    }
+
+    #[inline]
+    fn as_raw(self) -> *mut bindings::net {
+        self.0.as_raw()
+    }
+}
 
 /// Returns the IPv6 header that the packet starts with; `None` if it is not the network header, or
 /// not linear.
@@ -193,20 +252,53 @@ fn find(skb: &SkBuff, target: c_int, mut flags: c_int) -> Result<u32> {
 ///
 /// The first segment becomes the destination. `srh` must have a header length that says its length
 /// and a last entry that is inside, or else the function fails with `EINVAL`; so it does where the
-/// SRH asks for an HMAC and the packet has no route, or where the packet does not start with an
-/// IPv6 header. The other errors are those of `seg6_do_srh_inline()`, which it calls. On an error the
-/// packet is as before.
-pub fn insert_srh(skb: Pin<&mut SkBuff>, srh: &[u8]) -> Result {
+/// SRH asks for an HMAC and the packet has no route, or none in a namespace with IPv6, or where the
+/// packet does not start with an IPv6 header. The other errors are those of `seg6_do_srh_inline()`,
+/// which it calls. On an error the packet is as before.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::{
+///     net::{
+///         ipv6,
+///         skbuff::OwnedSkBuff, //
+///     },
+///     softirq::BhDisabled,
+/// };
+///
+/// // SAFETY: A test is a task, with interrupts on.
+/// let bh = unsafe { BhDisabled::new() };
+/// let mut packet = [0u8; 40];
+/// packet[0] = 0x60;
+/// packet[6] = 59;
+/// let mut skb = OwnedSkBuff::with_data(&packet, 0, GFP_KERNEL)?;
+/// // One segment.
+/// let mut srh = [0u8; 24];
+/// srh[1] = 2;
+/// srh[2] = 4;
+///
+/// // A packet without a route has no source for a new header, and no key for an HMAC.
+/// assert_eq!(ipv6::push_srh(skb.as_mut(), &srh, ipv6::PROTO_IPV6, &bh), Err(EINVAL));
+/// srh[5] = 8;
+/// assert_eq!(ipv6::insert_srh(skb.as_mut(), &srh, &bh), Err(EINVAL));
+/// assert_eq!(skb.data(), packet);
+/// srh[5] = 0;
+/// ipv6::insert_srh(skb.as_mut(), &srh, &bh)?;
+/// assert_eq!(skb.len(), 64);
+/// # Ok::<(), Error>(())
+/// ```
+pub fn insert_srh(skb: Pin<&mut SkBuff>, srh: &[u8], bh: &BhDisabled) -> Result {
     let has_hmac = srh_flags(srh)? & bindings::SR6_FLAG1_HMAC as u8 != 0;
 
     let (len, header) = (skb.len(), *first_header(&skb).ok_or(EINVAL)?);
 
-    if has_hmac && skb.dst().is_none() {
-        return Err(EINVAL);
+    if has_hmac {
+        require_net(&skb, bh)?;
     }
     // SAFETY: The packet is valid and borrowed exclusively. `srh_flags()` has checked all lengths
-    // that the function takes from `srh`, which it only reads, and the packet has what the function
-    // takes from it.
+    // that the function takes from `srh`, which it only reads. With an HMAC, the packet has a route,
+    // IPv6 is on, and bottom halves are off, which keeps the device of the route.
     let status =
         unsafe { bindings::seg6_do_srh_inline(skb.as_raw(), srh.as_ptr().cast_mut().cast()) };
 
@@ -220,22 +312,32 @@ pub fn insert_srh(skb: Pin<&mut SkBuff>, srh: &[u8]) -> Result {
 ///
 /// The first segment becomes the destination. Fails with `EINVAL` if `srh` is not as
 /// [`insert_srh`] wants it, if an IPv6 packet does not start with its header, or if the packet has
-/// no route, from which the source address is taken. The other errors are those of
-/// `seg6_do_srh_encap()`, which it calls. On an error the packet is as before.
+/// no route in a namespace with IPv6, from which the source address is taken. The other errors are
+/// those of `seg6_do_srh_encap()`, which it calls. On an error the packet is as before.
 #[inline]
-pub fn push_srh(mut skb: Pin<&mut SkBuff>, srh: &[u8], proto: u8) -> Result {
+pub fn push_srh(mut skb: Pin<&mut SkBuff>, srh: &[u8], proto: u8, bh: &BhDisabled) -> Result {
     let is_ipv6 = u32::from(skb.protocol()) == bindings::ETH_P_IPV6;
 
     srh_flags(srh)?;
-    if skb.dst().is_none() || (is_ipv6 && first_header(&skb).is_none()) {
+    require_net(&skb, bh)?;
+    if is_ipv6 && first_header(&skb).is_none() {
         return Err(EINVAL);
     }
     let len = skb.len();
-    // SAFETY: As in `insert_srh()`.
+    // SAFETY: As in `insert_srh()`, with a route.
     to_result(unsafe {
         bindings::seg6_do_srh_encap(skb.as_raw(), srh.as_ptr().cast_mut().cast(), proto.into())
     })
     .inspect_err(|_| skb.as_mut().take_back(len, &[]))
+}
+
+/// Fails with `EINVAL` unless the packet has a route, in a namespace in which IPv6 is on.
+#[inline]
+fn require_net(skb: &SkBuff, bh: &BhDisabled) -> Result {
+    skb.dst()
+        .and_then(|dst| Net::of(dst.dev(bh).namespace(bh)))
+        .map(|_| ())
+        .ok_or(EINVAL)
 }
 
 /// Whether `data` starts with an SRH whose lengths are right.

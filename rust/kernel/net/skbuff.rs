@@ -21,7 +21,10 @@ use crate::{
     },
     prelude::*,
     softirq::BhDisabled,
-    types::Opaque, //
+    types::{
+        NotThreadSafe,
+        Opaque, //
+    }, //
 };
 use core::{
     mem::{
@@ -164,6 +167,13 @@ impl SkBuff {
         Ok(())
     }
 
+    /// Returns the octets in front of the data.
+    #[inline]
+    fn headroom(&self) -> u32 {
+        // SAFETY: The packet is valid.
+        unsafe { bindings::skb_headroom(self.as_raw()) }
+    }
+
     /// Returns the offset of the network header, which may be negative.
     #[inline]
     pub fn network_offset(&self) -> i32 {
@@ -208,10 +218,8 @@ impl SkBuff {
     ) -> Option<R> {
         // SAFETY: The packet is valid.
         let old = unsafe { bindings::skb_transport_offset(self.as_raw()) };
-        // SAFETY: The packet is valid.
-        let headroom = unsafe { bindings::skb_headroom(self.as_raw()) };
 
-        if headroom.saturating_add(offset.into()) >= u16::MAX.into() {
+        if self.headroom().saturating_add(offset.into()) >= u16::MAX.into() {
             return None;
         }
         self.as_mut().set_transport_header(offset);
@@ -306,7 +314,7 @@ impl SkBuff {
 
     /// Replaces the route of the packet.
     #[inline]
-    pub fn set_dst(mut self: Pin<&mut Self>, dst: OwnedDst) {
+    pub(in crate::net) fn set_dst(mut self: Pin<&mut Self>, dst: OwnedDst) {
         self.as_mut().clear_dst();
         // SAFETY: The packet is valid, borrowed exclusively and has no route; the reference that
         // `dst` owns goes to it.
@@ -316,10 +324,13 @@ impl SkBuff {
 
 /// A packet that the holder owns, and frees unless it hands it on.
 ///
+/// It stays with its thread: it holds no reference to its device, and not always one to its route, so
+/// they may be gone when bottom halves are on again.
+///
 /// # Invariants
 ///
 /// The pointer is valid, and nobody else uses the packet.
-pub struct OwnedSkBuff(NonNull<SkBuff>);
+pub struct OwnedSkBuff(NonNull<SkBuff>, NotThreadSafe);
 
 impl OwnedSkBuff {
     /// Takes over a packet from C.
@@ -331,7 +342,7 @@ impl OwnedSkBuff {
     pub unsafe fn from_raw(ptr: *mut bindings::sk_buff) -> Self {
         // SAFETY: By the safety requirement the pointer is valid, so not null.
         // INVARIANT: By the safety requirement.
-        Self(unsafe { NonNull::new_unchecked(ptr.cast()) })
+        Self(unsafe { NonNull::new_unchecked(ptr.cast()) }, NotThreadSafe)
     }
 
     /// Allocates a packet that holds `data` and has `headroom` octets in front of it.
@@ -352,6 +363,10 @@ impl OwnedSkBuff {
 
     /// Allocates an empty packet with room for at least `size` octets of data, as messages have it.
     pub fn with_room(size: u32, flags: Flags) -> Result<Self, AllocError> {
+        // What C adds would make it a small one again.
+        if size > i32::MAX as u32 {
+            return Err(AllocError);
+        }
         // SAFETY: The function takes any size and any flags.
         let skb = NonNull::new(unsafe { bindings::alloc_skb(size, flags.as_raw()) });
 
@@ -380,10 +395,26 @@ impl OwnedSkBuff {
     }
 
     /// Hands the packet to its route for input, and returns what that returned: 0, a negative
-    /// error number or a `NET_XMIT_` code. A packet without a route, or that does not start with a
-    /// header of the route's family, is dropped.
+    /// error number or a `NET_XMIT_` code. A packet that nobody has received, without a route, or that
+    /// does not start with a header of the route's family, is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{
+    ///     net::skbuff::OwnedSkBuff,
+    ///     softirq::BhDisabled, //
+    /// };
+    ///
+    /// // SAFETY: A test is a task, with interrupts on.
+    /// let bh = unsafe { BhDisabled::new() };
+    /// let skb = OwnedSkBuff::with_data(&[0x60; 40], 0, GFP_KERNEL)?;
+    ///
+    /// assert_eq!(skb.dst_input(&bh), EINVAL.to_errno());
+    /// # Ok::<(), Error>(())
+    /// ```
     #[inline]
-    pub fn dst_input(self, _bh: &BhDisabled) -> c_int {
+    pub fn dst_input(self, bh: &BhDisabled) -> c_int {
         let header_len = self.dst().map(|dst| {
             if dst.is_ipv4() {
                 size_of::<bindings::iphdr>()
@@ -392,11 +423,14 @@ impl OwnedSkBuff {
             }
         });
 
-        if self.network_offset() != 0 || header_len.is_none_or(|len| self.data().len() < len) {
+        if self.dev(bh).is_none()
+            || self.network_offset() != 0
+            || header_len.is_none_or(|len| self.data().len() < len)
+        {
             return self.refuse();
         }
-        // SAFETY: By the type invariant the packet is valid and owned; it has a route, and a header
-        // of its family.
+        // SAFETY: By the type invariant the packet is valid and owned; it has a device, a route, and
+        // a header of its family.
         unsafe { bindings::dst_input(self.into_raw()) }
     }
 

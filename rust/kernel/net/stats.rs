@@ -33,7 +33,8 @@ struct Slot<const N: usize> {
 /// use kernel::{net::stats::PerCpuStats, softirq::BhDisabled};
 ///
 /// let stats = PerCpuStats::<2>::new()?;
-/// let bh = BhDisabled::new();
+/// // SAFETY: A test is a task, with interrupts on.
+/// let bh = unsafe { BhDisabled::new() };
 /// stats.add(&bh, [(0, 1), (1, 1500)]);
 /// stats.add(&bh, [(1, 40)]);
 /// assert_eq!(stats.sum(), [1, 1540]);

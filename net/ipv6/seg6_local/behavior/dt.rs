@@ -78,7 +78,7 @@ impl Vrf {
         family: Family,
         bh: &'a BhDisabled,
     ) -> Decision<'a> {
-        let net = skb.dev(bh).ok_or(Discard::INVALID)?.namespace();
+        let net = skb.dev(bh).ok_or(Discard::INVALID)?.namespace(bh);
 
         encap::terminate_ip(skb, family, bh)?;
         let dev = self.device(net, bh).ok_or(Discard::INVALID)?;

@@ -52,7 +52,7 @@ impl Endpoint for EndDx2 {
     /// Replaces `input_action_end_dx2()`.
     #[inline(always)]
     fn process<'a>(&'a self, mut skb: Pin<&mut SkBuff>, bh: &'a BhDisabled) -> Decision<'a> {
-        let net = skb.dev(bh).ok_or(Discard::INVALID)?.namespace();
+        let net = skb.dev(bh).ok_or(Discard::INVALID)?.namespace(bh);
 
         encap::terminate(skb.as_mut(), Inner::Ethernet, bh)?;
         let frame = skb.data().first_chunk().ok_or(Discard::INVALID)?;

@@ -7,13 +7,11 @@
 //! or the rules changes the serial number of the namespace, `fib6_sernum`; what may change in a route
 //! itself, `rt6_is_unchanged()` looks at.
 
+use super::Net;
 use crate::{
     bindings,
     net::{
-        device::{
-            Namespace,
-            NetDevice, //
-        },
+        device::NetDevice,
         dst::{
             cache,
             cache::{
@@ -32,7 +30,13 @@ use crate::{
 /// `place` is the table and the device to send to, as [`super::route`] packs them; `is_next_hop` says
 /// that the address is that of the neighbor itself.
 #[inline]
-pub(super) fn key(dev: &NetDevice, daddr: [u8; 16], is_next_hop: bool, place: u64) -> Key {
+pub(super) fn key(
+    dev: &NetDevice,
+    net: Net<'_>,
+    daddr: [u8; 16],
+    is_next_hop: bool,
+    place: u64,
+) -> Key {
     let [a, b, c, d, e, f, g, h, low @ ..] = daddr;
     // SAFETY: The device is valid; who has one of a packet is in an RCU read-side section.
     let master = unsafe { bindings::dev_l3_master(dev.as_raw()) };
@@ -40,7 +44,7 @@ pub(super) fn key(dev: &NetDevice, daddr: [u8; 16], is_next_hop: bool, place: u6
     Key([
         u64::from_ne_bytes(low),
         u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
-        dev.namespace().as_raw() as u64,
+        net.as_raw() as u64,
         // The index of a device is a positive `int`.
         u64::from(is_next_hop) << 63
             | u64::from(dev.ifindex() as u32) << 32
@@ -51,7 +55,7 @@ pub(super) fn key(dev: &NetDevice, daddr: [u8; 16], is_next_hop: bool, place: u6
 
 /// Whether a lookup with this key asks for nothing else of the packet: not for its source, nor, by a
 /// rule, for more than the device that received it.
-fn is_complete(&Key([.., place]): &Key, net: &Namespace) -> bool {
+fn is_complete(&Key([.., place]): &Key, net: Net<'_>) -> bool {
     let (table, oif) = (place as u32, place >> 32);
     let net = net.as_raw();
 
@@ -69,13 +73,13 @@ fn is_complete(&Key([.., place]): &Key, net: &Namespace) -> bool {
 
 /// Whether lookups in the namespace look at neighbors, too, as those of a host do.
 #[inline]
-fn is_host(net: &Namespace) -> bool {
+fn is_host(net: Net<'_>) -> bool {
     // SAFETY: The namespace is valid.
     !unsafe { bindings::ipv6_is_router(net.as_raw()) }
 }
 
 #[inline]
-fn sernum(net: &Namespace) -> i32 {
+fn sernum(net: Net<'_>) -> i32 {
     // SAFETY: The namespace is valid.
     unsafe { bindings::rt_genid_ipv6(net.as_raw()) }
 }
@@ -103,7 +107,7 @@ pub(super) fn routes(bh: &BhDisabled) -> Option<&Slots> {
 pub(super) fn find<'bh>(
     slots: &Slots,
     key: &Key,
-    net: &Namespace,
+    net: Net<'_>,
     bh: &'bh BhDisabled,
 ) -> Result<&'bh DstEntry, Option<Hash>> {
     if is_host(net) {
@@ -124,7 +128,7 @@ pub(super) struct Place(cache::Place);
 impl Place {
     /// Returns the place for a key with this hash; `None` if it is not to be stored.
     #[inline]
-    pub(super) fn reserve(hash: Hash, net: &Namespace, bh: &BhDisabled) -> Option<Self> {
+    pub(super) fn reserve(hash: Hash, net: Net<'_>, bh: &BhDisabled) -> Option<Self> {
         cache::Place::reserve(hash, sernum(net), bh).map(Self)
     }
 
@@ -134,7 +138,7 @@ impl Place {
     ///
     /// The route must be one of IPv6.
     #[inline(never)]
-    pub(super) unsafe fn store(self, key: &Key, dst: &DstEntry, net: &Namespace, bh: &BhDisabled) {
+    pub(super) unsafe fn store(self, key: &Key, dst: &DstEntry, net: Net<'_>, bh: &BhDisabled) {
         // SAFETY: By the safety requirement the route is one of IPv6.
         let is_plain = unsafe { bindings::rt6_is_plain(dst.as_raw().cast()) && is_unchanged(dst) };
 

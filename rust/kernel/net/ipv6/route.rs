@@ -2,22 +2,21 @@
 
 //! Where an IPv6 packet goes next.
 
-use super::first_header;
 #[cfg(CONFIG_IPV6_SEG6_LOCAL_RUST)]
 use super::known;
+use super::{
+    first_header,
+    Net, //
+};
 #[cfg(CONFIG_PROVE_RCU)]
 use crate::sync::rcu;
 use crate::{
     bindings,
     net::{
-        device::{
-            Namespace,
-            NetDevice, //
-        },
+        device::NetDevice,
         dst::{
             cache::Hash,
             DstEntry,
-            OwnedDst,
             Route, //
         },
         skbuff::{
@@ -68,7 +67,8 @@ impl Lookup<'_> {
     ///
     /// A packet to this host that it may not be for, or to a table that does not exist, gets the
     /// blackhole route (`EINVAL`). Fails with `EINVAL` if the packet has no device or does not start
-    /// with an IPv6 header; its route is as before then. Replaces `seg6_lookup_any_nexthop()`.
+    /// with an IPv6 header, or IPv6 is off; its route is as before then. Replaces
+    /// `seg6_lookup_any_nexthop()`.
     ///
     /// # Examples
     ///
@@ -81,15 +81,20 @@ impl Lookup<'_> {
     /// // A packet that nobody has received.
     /// let mut skb = OwnedSkBuff::with_data(&[0x60; 40], 0, GFP_KERNEL)?;
     ///
-    /// assert_eq!(Lookup::default().attach(skb.as_mut(), &BhDisabled::new()), Err(EINVAL));
+    /// // SAFETY: A test is a task, with interrupts on.
+    /// let bh = unsafe { BhDisabled::new() };
+    ///
+    /// assert_eq!(Lookup::default().attach(skb.as_mut(), &bh), Err(EINVAL));
     /// assert!(skb.dst().is_none());
     /// # Ok::<(), Error>(())
     /// ```
     #[inline(always)]
     pub fn attach(self, skb: Pin<&mut SkBuff>, bh: &BhDisabled) -> Result {
-        let net = skb.dev(bh).ok_or(EINVAL)?.namespace();
-        let route = self.find(&skb, bh).ok_or(EINVAL)?;
-        let dst = route.into_owned().unwrap_or_else(|| blackhole(net));
+        let (net, route) = self.find(&skb, bh).ok_or(EINVAL)?;
+        let dst = route
+            .into_owned()
+            .or_else(|| Route::borrow(net.blackhole()).into_owned())
+            .ok_or(EINVAL)?;
         let result = dst.error();
 
         skb.set_dst(dst);
@@ -104,25 +109,27 @@ impl Lookup<'_> {
     pub fn forward(self, skb: OwnedSkBuff, bh: &BhDisabled) -> c_int {
         match self.find(&skb, bh) {
             // SAFETY: `find()` has seen the device and the IPv6 header.
-            Some(route) => unsafe { skb.input_by(route) },
+            Some((_, route)) => unsafe { skb.input_by(route) },
             None => skb.refuse(),
         }
     }
 
-    /// Finds the route of a packet; `None` if it has no device or no IPv6 header.
+    /// Finds the route of a packet, and the namespace that it is in; `None` if the packet has no device
+    /// or no IPv6 header, or IPv6 is off.
     #[inline(always)]
-    fn find<'bh>(self, skb: &SkBuff, bh: &'bh BhDisabled) -> Option<Route<'bh>> {
+    fn find<'bh>(self, skb: &SkBuff, bh: &'bh BhDisabled) -> Option<(Net<'bh>, Route<'bh>)> {
         let dev = skb.dev(bh)?;
         let header = first_header(skb)?;
-        let route = match self.find_known(dev, header, bh) {
+        let net = Net::of(dev.namespace(bh))?;
+        let route = match self.find_known(dev, net, header, bh) {
             Ok(dst) => Route::borrow(dst),
             Err(hash) => look_up(skb, header, self.next_hop, self.place(), hash, bh)?,
         };
 
         if self.local == LocalDelivery::Deny && route.is_for_this_host(bh) {
-            return Some(blackhole_instead(route, dev, bh));
+            return Some((net, blackhole_instead(route, net)));
         }
-        Some(route)
+        Some((net, route))
     }
 
     /// Returns the route that a lookup would give now, if that is known; else the hash of the lookup, if
@@ -131,6 +138,7 @@ impl Lookup<'_> {
     fn find_known<'bh>(
         self,
         dev: &NetDevice,
+        net: Net<'_>,
         header: &[u8; 40],
         bh: &'bh BhDisabled,
     ) -> Result<&'bh DstEntry, Option<Hash>> {
@@ -139,12 +147,12 @@ impl Lookup<'_> {
             // Without a source, the device to send to decides about the strictness of the lookup.
             if self.oif == 0 || self.table != 0 || source(header) != [0; 16] {
                 let daddr = destination(header, self.next_hop);
-                let key = known::key(dev, daddr, self.next_hop.is_some(), self.place());
+                let key = known::key(dev, net, daddr, self.next_hop.is_some(), self.place());
 
-                return known::find(slots, &key, dev.namespace(), bh);
+                return known::find(slots, &key, net, bh);
             }
         }
-        let _ = (dev, header, bh);
+        let _ = (dev, net, header, bh);
         Err(None)
     }
 
@@ -188,7 +196,7 @@ fn look_up<'bh>(
     #[cfg(CONFIG_PROVE_RCU)]
     let _rcu = rcu::read_lock();
     let dev = skb.dev(bh)?;
-    let net = dev.namespace();
+    let net = Net::of(dev.namespace(bh))?;
     let (table, oif) = (place as u32, (place >> 32) as u32);
     #[cfg(CONFIG_IPV6_SEG6_LOCAL_RUST)]
     let reserved = hash
@@ -204,7 +212,7 @@ fn look_up<'bh>(
         (table, _) => (route_table(net, table, &mut fl6, skb), false),
     };
     let Some(dst) = found else {
-        return Some(blackhole_route(net));
+        return Some(Route::borrow(net.blackhole()));
     };
     // SAFETY: The route is the result of such a lookup. What has no reference of its own has that of
     // its table, which goes no sooner than RCU allows.
@@ -214,6 +222,7 @@ fn look_up<'bh>(
     if let Some(reserved) = reserved {
         let key = known::key(
             dev,
+            net,
             destination(header, next_hop),
             next_hop.is_some(),
             place,
@@ -246,12 +255,13 @@ const FLAGS: c_int = (bindings::RT6_LOOKUP_F_HAS_SADDR | bindings::RT6_LOOKUP_F_
 /// Looks a route up by the rules for packets that `dev` received.
 #[inline(always)]
 fn route_input(
-    net: &Namespace,
+    net: Net<'_>,
     dev: &NetDevice,
     fl6: &mut bindings::flowi6,
     skb: &SkBuff,
 ) -> Option<NonNull<bindings::dst_entry>> {
-    // SAFETY: Device, namespace and packet are valid, and the caller is in an RCU read-side section.
+    // SAFETY: Device, namespace and packet are valid, IPv6 is on in the namespace, and the caller is in
+    // an RCU read-side section.
     NonNull::new(unsafe {
         bindings::ip6_route_input_lookup(net.as_raw(), dev.as_raw(), fl6, skb.as_raw(), FLAGS)
     })
@@ -260,13 +270,13 @@ fn route_input(
 /// Looks a route up in one table; `None` if there is no such table.
 #[inline(always)]
 fn route_table(
-    net: &Namespace,
+    net: Net<'_>,
     table: u32,
     fl6: &mut bindings::flowi6,
     skb: &SkBuff,
 ) -> Option<NonNull<bindings::dst_entry>> {
     let oif = fl6.__fl_common.flowic_oif;
-    // SAFETY: The namespace is valid.
+    // SAFETY: The namespace is valid, and IPv6 is on in it.
     let table = NonNull::new(unsafe { bindings::fib6_get_table(net.as_raw(), table) })?;
     // SAFETY: The namespace and the packet are valid, a table lives as long as its namespace, and
     // the caller is in an RCU read-side section.
@@ -280,11 +290,8 @@ fn route_table(
 
 /// Looks a route up by the rules for packets that this host sends.
 #[inline(always)]
-fn route_output(
-    net: &Namespace,
-    fl6: &mut bindings::flowi6,
-) -> Option<NonNull<bindings::dst_entry>> {
-    // SAFETY: The namespace is valid, and the function takes no socket.
+fn route_output(net: Net<'_>, fl6: &mut bindings::flowi6) -> Option<NonNull<bindings::dst_entry>> {
+    // SAFETY: The namespace is valid, IPv6 is on in it, and the function takes no socket.
     NonNull::new(unsafe { bindings::ip6_route_output(net.as_raw(), ptr::null(), fl6) })
 }
 
@@ -298,26 +305,7 @@ fn is_scoped(addr: &Bytes) -> bool {
 /// Gives `route` up for the blackhole route.
 #[cold]
 #[inline(never)]
-fn blackhole_instead<'bh>(route: Route<'bh>, dev: &NetDevice, _bh: &'bh BhDisabled) -> Route<'bh> {
+fn blackhole_instead<'bh>(route: Route<'bh>, net: Net<'bh>) -> Route<'bh> {
     drop(route);
-    blackhole_route(dev.namespace())
-}
-
-/// The route that discards packets with `EINVAL`.
-fn blackhole_route<'bh>(net: &Namespace) -> Route<'bh> {
-    // SAFETY: The namespace is valid, and owns a reference to the entry that it gives up no sooner
-    // than its devices are gone, which RCU waits for.
-    Route::borrow(unsafe { DstEntry::from_raw(bindings::ip6_blk_hole_entry(net.as_raw())) })
-}
-
-/// Returns the route that discards packets with `EINVAL`.
-#[inline]
-pub fn blackhole(net: &Namespace) -> OwnedDst {
-    // SAFETY: The namespace is valid, and owns a reference to the entry.
-    unsafe {
-        let dst = bindings::ip6_blk_hole_entry(net.as_raw());
-
-        bindings::dst_hold(dst);
-        OwnedDst::from_raw(dst)
-    }
+    Route::borrow(net.blackhole())
 }
