@@ -170,6 +170,20 @@ __rust_helper unsigned int rust_helper_skb_headroom(const struct sk_buff *skb)
 	return skb_headroom(skb);
 }
 
+/* Whether the offsets of the headers, from the start of the buffer, may grow by so much. */
+__rust_helper bool rust_helper_skb_headers_may_move(const struct sk_buff *skb, unsigned int by)
+{
+	unsigned int last = skb->network_header;
+
+	if (skb_transport_header_was_set(skb))
+		last = max_t(unsigned int, last, skb->transport_header);
+	if (skb->encapsulation)
+		last = max_t(unsigned int, last, skb->inner_transport_header);
+	if (skb->ip_summed == CHECKSUM_PARTIAL)
+		last = max_t(unsigned int, last, skb->csum_start);
+	return last + by < U16_MAX;
+}
+
 __rust_helper u16 rust_helper_skb_get_mac_len(const struct sk_buff *skb)
 {
 	return skb->mac_len;

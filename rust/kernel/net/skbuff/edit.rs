@@ -16,6 +16,9 @@ use crate::{
 };
 use core::ptr;
 
+/// More octets than C adds to a headroom that it enlarges, for its alignment (`NET_SKB_PAD`).
+const MAX_ALIGN: u32 = 256;
+
 impl SkBuff {
     /// Lets `f` change the first `len` octets, keeping a checksum of the packet up to date.
     ///
@@ -130,8 +133,32 @@ impl SkBuff {
     ///
     /// Headers before that place keep their distance to the start of the data, headers from there on
     /// keep theirs to the end; the link layer header ends where the data starts then. Fails with
-    /// `EINVAL` if `offset` is not in the linear part or `len` is greater than [`MAX_INSERT`], and
-    /// with `ENOMEM` if memory is short.
+    /// `EINVAL` if `offset` is not in the linear part, if `len` is greater than [`MAX_INSERT`], or if a
+    /// header would be so far from the start of the buffer, or in front of it, that its place cannot be
+    /// told; and with `ENOMEM` if memory is short.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::net::skbuff::OwnedSkBuff;
+    ///
+    /// let mut skb = OwnedSkBuff::with_data(&[0; 100], 0, GFP_KERNEL)?;
+    ///
+    /// assert_eq!(skb.as_mut().insert_zeroed(0, 0xffff), Err(EINVAL));
+    /// assert_eq!(skb.network_offset(), 0);
+    /// skb.as_mut().insert_zeroed(0, 65_000)?;
+    /// assert_eq!(skb.network_offset(), 65_000);
+    ///
+    /// // Nor can a header be told that is where no data are left in front of it.
+    /// let mut skb = OwnedSkBuff::with_data(&[0; 1024], 65_000, GFP_KERNEL)?;
+    ///
+    /// assert_eq!(skb.as_mut().remove(0, 600), Err(EINVAL));
+    /// skb.as_mut().remove(0, 500)?;
+    /// assert_eq!(skb.network_offset(), 0);
+    /// skb.as_mut().pull_rcsum(10)?;
+    /// assert_eq!(skb.as_mut().insert_zeroed(0, 8), Err(EINVAL));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn insert_zeroed(mut self: Pin<&mut Self>, offset: u32, len: u32) -> Result {
         let end = offset.checked_add(len).ok_or(EINVAL)? as usize;
 
@@ -139,6 +166,15 @@ impl SkBuff {
             return Err(EINVAL);
         }
         let (has_mac, room) = (self.has_mac_header(), len + u32::from(self.mac_len()));
+        let missing = match room.saturating_sub(self.headroom()) {
+            0 => 0,
+            missing => missing + MAX_ALIGN,
+        };
+        if !self.headers_may_move(missing) || HeaderOffsets::read(&self).first() < 0 {
+            return Err(EINVAL);
+        }
+        // They move, and what is inserted takes their place.
+        self.as_mut().ensure_writable(offset)?;
         // SAFETY: The packet is valid and borrowed exclusively. The sum of two 16-bit numbers is far
         // from where the sum of headroom and alignment overflows.
         to_result(unsafe { bindings::skb_cow_head(self.as_raw(), room) })?;
@@ -166,10 +202,13 @@ impl SkBuff {
     /// Removes the `len` octets from `offset` on.
     ///
     /// Headers move as in [`SkBuff::insert_zeroed`]; those that are removed start at `offset` then.
-    /// Fails with `ENOMEM` if the packet is shorter or memory is short.
+    /// Fails with `ENOMEM` if the packet is shorter or memory is short, and with `EINVAL` as that does.
     pub fn remove(mut self: Pin<&mut Self>, offset: u32, len: u32) -> Result {
         let end = offset.checked_add(len).ok_or(ENOMEM)?;
 
+        if !self.headers_may_move(len) {
+            return Err(EINVAL);
+        }
         self.as_mut().ensure_writable(end)?;
         let (has_mac, headers) = (self.has_mac_header(), HeaderOffsets::read(&self));
         let skb = self.as_raw();
@@ -245,6 +284,13 @@ impl SkBuff {
         }
     }
 
+    /// Whether the 16-bit offsets of the headers, from the start of the buffer, may grow `by` that.
+    #[inline]
+    fn headers_may_move(&self, by: u32) -> bool {
+        // SAFETY: The packet is valid.
+        unsafe { bindings::skb_headers_may_move(self.as_raw(), by) }
+    }
+
     /// Whether the link layer header is in front of the data.
     #[inline]
     fn has_mac_header(&self) -> bool {
@@ -299,6 +345,12 @@ impl HeaderOffsets {
                 // SAFETY: As above.
                 .then(|| unsafe { bindings::skb_transport_offset(skb) }.into()),
         }
+    }
+
+    /// Returns where the first one starts.
+    fn first(&self) -> i64 {
+        self.transport
+            .map_or(self.network, |at| at.min(self.network))
     }
 
     /// Lets each header start where `f` says.
