@@ -101,44 +101,64 @@ impl Drop for Prog {
 ///
 /// # Invariants
 ///
-/// `len` octets from `start` on can be read during `'a`; those in the packet as long as that is not
-/// changed.
+/// `len` octets from `start` on can be read during `'a`, unless they are `in_packet`: then as long as
+/// they are in the linear part of the packet, and while that is borrowed.
 ///
 /// # Examples
 ///
 /// ```
 /// use core::mem::MaybeUninit;
-/// use kernel::bpf::Memory;
+/// use kernel::{
+///     bpf::Memory,
+///     net::skbuff::OwnedSkBuff, //
+/// };
 ///
+/// let mut skb = OwnedSkBuff::with_data(&[4, 5, 6], 0, GFP_KERNEL)?;
 /// let octets = [1u8, 2, 3];
 /// // SAFETY: The octets outlive `memory`.
-/// let memory = unsafe { Memory::new(octets.as_ptr().cast(), octets.len()) };
+/// let memory = unsafe { Memory::new(octets.as_ptr().cast(), octets.len(), &skb) };
 ///
-/// assert_eq!(memory.read(), Ok(octets));
-/// assert_eq!(memory.read::<2>(), Err(EINVAL));
-/// assert_eq!(memory.copy(&mut [MaybeUninit::uninit(); 4]), Ok(&octets[..]));
-/// assert_eq!(memory.copy(&mut [MaybeUninit::uninit(); 2]), Err(EINVAL));
+/// assert_eq!(memory.read(&skb), Ok(octets));
+/// assert_eq!(memory.read::<2>(&skb), Err(EINVAL));
+/// assert_eq!(memory.copy(&skb, &mut [MaybeUninit::uninit(); 4]), Ok(&octets[..]));
+/// assert_eq!(memory.copy(&skb, &mut [MaybeUninit::uninit(); 2]), Err(EINVAL));
+/// skb.as_mut().modify(3, |data| memory.copy_outside(data).ok())?;
+/// assert_eq!(skb.data(), octets);
+///
+/// // SAFETY: The octets are in the packet.
+/// let memory = unsafe { Memory::new(skb.data().as_ptr().cast(), 3, &skb) };
+///
+/// assert!(memory.is_in_packet());
+/// assert_eq!(memory.read(&skb), Ok(octets));
+/// // While the packet is changed, they are not read; nor when it has moved.
+/// assert_eq!(skb.as_mut().modify(3, |data| memory.copy_outside(data).ok()), Err(EINVAL));
+/// skb.as_mut().remove(0, 1)?;
+/// assert_eq!(memory.read::<3>(&skb), Err(EINVAL));
+/// # Ok::<(), Error>(())
 /// ```
 pub struct Memory<'a> {
     start: *const u8,
     len: usize,
+    in_packet: bool,
     _program: PhantomData<&'a ()>,
 }
 
 impl Memory<'_> {
-    /// Takes the arguments of a helper.
+    /// Takes the arguments of a helper that a program has called that runs on `skb`.
     ///
     /// # Safety
     ///
-    /// `len` octets from `start` on must be readable during the lifetime of the value, as the
-    /// verifier makes sure of the memory of a program during a call. A value that
-    /// [is in a packet](Self::is_in) must not be used any more after that packet was changed.
+    /// `len` octets from `start` on must be readable, as the verifier makes sure of the memory of a
+    /// program; during the lifetime of the value, unless they are in the linear part of `skb`.
     #[inline]
-    pub unsafe fn new(start: *const c_void, len: usize) -> Self {
+    pub unsafe fn new(start: *const c_void, len: usize, skb: &SkBuff) -> Self {
+        let start = start.cast();
+
         // INVARIANT: By the safety requirement.
         Self {
-            start: start.cast(),
+            start,
             len,
+            in_packet: skb.data().as_ptr_range().contains(&start),
             _program: PhantomData,
         }
     }
@@ -150,43 +170,63 @@ impl Memory<'_> {
         self.len
     }
 
-    /// Whether the octets are in the linear part of `skb`.
+    /// Whether the octets are in the packet that the program runs on.
     #[inline]
-    pub fn is_in(&self, skb: &SkBuff) -> bool {
-        skb.data().as_ptr_range().contains(&self.start)
+    pub fn is_in_packet(&self) -> bool {
+        self.in_packet
     }
 
-    /// Copies the octets to `to`; fails with `EINVAL` if that has another length.
+    /// Whether the octets can be read now, while `skb` is borrowed.
     #[inline]
-    pub fn copy_to(&self, to: &mut [u8]) -> Result {
-        if to.len() != self.len {
+    fn is_readable(&self, skb: &SkBuff) -> bool {
+        let packet = skb.data().as_ptr_range();
+
+        !self.in_packet
+            || packet.contains(&self.start) && packet.end as usize - self.start as usize >= self.len
+    }
+
+    /// Copies the octets to `to`; fails with `EINVAL` if that has another length, or if the octets are
+    /// in the packet, which `to` may be a part of.
+    #[inline]
+    pub fn copy_outside(&self, to: &mut [u8]) -> Result {
+        if self.in_packet || to.len() != self.len {
             return Err(EINVAL);
         }
-        // SAFETY: By the type invariant the source is readable, and `to` has as many octets. It is
-        // not in the same packet, as that is about to be changed. A write to a map at the same time
-        // may mix old and new octets, as with `memcpy()` in C, no more.
+        // SAFETY: By the type invariant the source is readable, and `to` has as many octets, which are
+        // the caller's alone. A write to a map at the same time may mix old and new octets, as with
+        // `memcpy()` in C, no more.
         unsafe { ptr::copy_nonoverlapping(self.start, to.as_mut_ptr(), self.len) };
         Ok(())
     }
 
-    /// Copies the octets to the start of `buffer` and returns them; fails with `EINVAL` if there are
-    /// more than it has room for.
+    /// Copies the octets to the start of `buffer` and returns them.
+    ///
+    /// `skb` is the packet that the program runs on. Fails with `EINVAL` if there are more octets than
+    /// the buffer has room for, or if they were in the packet and are not any more.
     #[inline]
-    pub fn copy<'b>(&self, buffer: &'b mut [MaybeUninit<u8>]) -> Result<&'b [u8]> {
+    pub fn copy<'b>(&self, skb: &SkBuff, buffer: &'b mut [MaybeUninit<u8>]) -> Result<&'b [u8]> {
         let to = buffer.get_mut(..self.len).ok_or(EINVAL)?.as_mut_ptr();
 
-        // SAFETY: As in `copy_to()`.
+        if !self.is_readable(skb) {
+            return Err(EINVAL);
+        }
+        // SAFETY: The source is readable, as in `copy_outside()` or as a part of `skb`, which the
+        // buffer is not, as that is borrowed exclusively.
         unsafe { ptr::copy_nonoverlapping(self.start, to.cast(), self.len) };
         // SAFETY: These octets of `buffer`, which is borrowed for `'b`, were just written.
         Ok(unsafe { slice::from_raw_parts(to.cast(), self.len) })
     }
 
-    /// Returns the octets; fails with `EINVAL` unless there are `N`.
+    /// Returns the octets; fails with `EINVAL` unless there are `N`, or as [`Memory::copy`].
     #[inline]
-    pub fn read<const N: usize>(&self) -> Result<[u8; N]> {
+    pub fn read<const N: usize>(&self, skb: &SkBuff) -> Result<[u8; N]> {
         let mut octets = [0; N];
 
-        self.copy_to(&mut octets)?;
+        if self.len != N || !self.is_readable(skb) {
+            return Err(EINVAL);
+        }
+        // SAFETY: As in `copy()`.
+        unsafe { ptr::copy_nonoverlapping(self.start, octets.as_mut_ptr(), N) };
         Ok(octets)
     }
 }

@@ -70,11 +70,11 @@ pub(crate) fn store_bytes(
     }
     state.store(&skb, Some(edit));
 
-    if from.is_in(&skb) {
+    if from.is_in_packet() {
         return store_copy(state, skb, offset..end, from);
     }
     skb.modify(end, |data| {
-        from.copy_to(data.get_mut(offset as usize..)?).ok()
+        from.copy_outside(data.get_mut(offset as usize..)?).ok()
     })
     .map_err(|_| EFAULT)
 }
@@ -89,7 +89,7 @@ fn store_copy(
     from: &Memory<'_>,
 ) -> Result {
     // SAFETY: The program holds the lock, and a helper makes one copy.
-    let from = unsafe { state.copy(from) }?;
+    let from = unsafe { state.copy(&skb, from) }?;
 
     skb.modify(to.end, |data| {
         let to = data.get_mut(to.start as usize..)?;
@@ -135,10 +135,12 @@ pub(crate) fn adjust_srh(
     } else {
         skb.as_mut().remove(offset, removed)?;
     }
+    // What was resized is private to the packet, so that this does not fail.
+    update_payload_length(skb.as_mut())?;
     edit.len = len;
     edit.is_valid = false;
     state.store(&skb, Some(edit));
-    update_payload_length(skb)
+    Ok(())
 }
 
 /// Applies a behavior to the packet.
@@ -172,7 +174,7 @@ pub(crate) fn action(
 
 #[inline(never)]
 fn end_x(mut skb: Pin<&mut SkBuff>, param: &Memory<'_>, bh: &BhDisabled) -> Result {
-    let next_hop = param.read::<16>();
+    let next_hop = param.read::<16>(&skb);
 
     SrhState::this_cpu(bh).require_valid(skb.as_mut())?;
     Lookup {
@@ -184,7 +186,7 @@ fn end_x(mut skb: Pin<&mut SkBuff>, param: &Memory<'_>, bh: &BhDisabled) -> Resu
 
 #[inline(never)]
 fn end_t(mut skb: Pin<&mut SkBuff>, param: &Memory<'_>, bh: &BhDisabled) -> Result {
-    let table = param.read();
+    let table = param.read(&skb);
 
     SrhState::this_cpu(bh).require_valid(skb.as_mut())?;
     Lookup {
@@ -197,7 +199,7 @@ fn end_t(mut skb: Pin<&mut SkBuff>, param: &Memory<'_>, bh: &BhDisabled) -> Resu
 
 #[inline(never)]
 fn end_dt6(mut skb: Pin<&mut SkBuff>, param: &Memory<'_>, bh: &BhDisabled) -> Result {
-    let table = param.read();
+    let table = param.read(&skb);
 
     decapsulate(skb.as_mut(), &table, bh)?;
     Lookup {
@@ -260,7 +262,7 @@ fn encapsulate(
     }
     // The header is read first, as it may be in the packet.
     // SAFETY: The program that runs on the packet holds the lock, and a helper makes one copy.
-    let header = unsafe { state.copy(header) };
+    let header = unsafe { state.copy(&skb, header) };
 
     state.validate(skb.as_mut())?;
     push_srh(skb.as_mut(), encapsulation, header?, bh)?;
@@ -293,7 +295,7 @@ fn push_copy(
     let lock = SrhStateLock::new(bh);
 
     // SAFETY: The lock is held, and a helper makes one copy.
-    let header = unsafe { lock.copy(header) }?;
+    let header = unsafe { lock.copy(&skb, header) }?;
 
     push_srh(skb, encapsulation, header, bh)
 }

@@ -103,7 +103,9 @@ unsafe extern "C" fn store_bytes(
 ) -> c_int {
     // SAFETY: The program that called the helper runs on `skb`, and the verifier checked the
     // memory.
-    let (call, from) = unsafe { (Call::new(skb), Memory::new(from, len as usize)) };
+    let call = unsafe { Call::new(skb) };
+    // SAFETY: As above.
+    let from = unsafe { Memory::new(from, len as usize, &call.skb) };
 
     to_status(bpf::store_bytes(call.skb, offset, &from, call.bh))
 }
@@ -129,7 +131,9 @@ unsafe extern "C" fn action(
 ) -> c_int {
     // SAFETY: The program that called the helper runs on `skb`, and the verifier checked the
     // memory.
-    let (call, param) = unsafe { (Call::new(skb), Memory::new(param, param_len as usize)) };
+    let call = unsafe { Call::new(skb) };
+    // SAFETY: As above.
+    let param = unsafe { Memory::new(param, param_len as usize, &call.skb) };
 
     to_status(bpf::action(call.skb, action, &param, call.bh))
 }
@@ -145,7 +149,9 @@ unsafe extern "C" fn push_encap(
 ) -> c_int {
     // SAFETY: The program that called the helper runs on `skb`, and the verifier checked the
     // memory.
-    let (call, header) = unsafe { (Call::new(skb), Memory::new(header, len as usize)) };
+    let call = unsafe { Call::new(skb) };
+    // SAFETY: As above.
+    let header = unsafe { Memory::new(header, len as usize, &call.skb) };
 
     to_status(match encapsulation {
         uapi::bpf_lwt_encap_mode_BPF_LWT_ENCAP_SEG6 => {

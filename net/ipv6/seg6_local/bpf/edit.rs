@@ -117,7 +117,8 @@ impl SrhState {
 
     #[inline]
     fn get(&self) -> bindings::seg6_bpf_srh_edit {
-        // SAFETY: The state is valid, and its user is this CPU with bottom halves off.
+        // SAFETY: The state is valid, and its user is the program that holds its lock and runs on this
+        // CPU. With PREEMPT_RT others may come in between, which run on other packets.
         unsafe { (*self.0.get()).edit }
     }
 
@@ -204,9 +205,11 @@ impl SrhState {
     /// # Safety
     ///
     /// The lock of the state must be held, and no copy be made while another one is in use.
-    pub(super) unsafe fn copy(&self, param: &Memory<'_>) -> Result<&[u8]> {
+    pub(super) unsafe fn copy(&self, skb: &SkBuff, param: &Memory<'_>) -> Result<&[u8]> {
         // SAFETY: By the safety requirement nobody else uses these bytes; any are valid.
-        param.copy(unsafe { &mut *(&raw mut (*self.0.get()).copy).cast::<Buffer>() })
+        param.copy(skb, unsafe {
+            &mut *(&raw mut (*self.0.get()).copy).cast::<Buffer>()
+        })
     }
 }
 
