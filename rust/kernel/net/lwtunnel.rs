@@ -196,11 +196,13 @@ const TYPES_LEN: usize = bindings::lwtunnel_encap_types___LWTUNNEL_ENCAP_MAX as 
 ///
 /// // SAFETY: Nobody adds a route with a tunnel of this type.
 /// let register = || unsafe { Registration::<Discard>::new(&MODULE) };
-/// let registration = register()?;
-/// // A type has one owner at a time.
-/// assert_eq!(register().err(), Some(EEXIST));
-/// drop(registration);
-/// drop(register()?);
+/// // MPLS, perhaps, is here, too.
+/// if let Ok(registration) = register() {
+///     // A type has one owner at a time.
+///     assert_eq!(register().err(), Some(EEXIST));
+///     drop(registration);
+///     drop(register()?);
+/// }
 /// # Ok::<(), Error>(())
 /// ```
 pub struct Registration<T: Encap> {
@@ -219,9 +221,11 @@ impl<T: Encap> Registration<T> {
     ///
     /// # Safety
     ///
-    /// The value must only be dropped while no route has a tunnel of the type, as when `module`,
-    /// which those refer to, is unloaded.
+    /// The value must be dropped when `module`, which routes with a tunnel of the type refer to, is
+    /// unloaded, and must not be while there are such routes.
     pub unsafe fn new(module: &'static ThisModule) -> Result<Self> {
+        // C registers type 0, too, but does not let go of it.
+        const { assert!(T::TYPE > 0 && (T::TYPE as usize) < TYPES_LEN) };
         let place = TYPES.get(usize::from(T::TYPE)).ok_or(ERANGE)?;
         let ops = KBox::new(
             Operations {
@@ -578,7 +582,12 @@ unsafe extern "C" fn fill_encap<T: Encap>(
     // SAFETY: By the safety requirement.
     let state = unsafe { state::<T>(lws) };
 
-    from_result(|| state.fill(&mut Writer::new(msg)).map(|()| 0))
+    from_result(|| {
+        // SAFETY: By the safety requirement nobody else uses the message.
+        let mut writer = unsafe { Writer::new(msg) };
+
+        state.fill(&mut writer).map(|()| 0)
+    })
 }
 
 /// # Safety

@@ -114,6 +114,8 @@ impl ExtAck {
             }
         }
         extack._msg = extack._msg_buf.as_ptr();
+        // SAFETY: The message ends with NUL.
+        unsafe { bindings::do_trace_netlink_extack(extack._msg) };
     }
 
     /// Tells user space nothing of the policy that an attribute breaks, which may be gone like the
@@ -262,29 +264,51 @@ pub enum NestFlag {
 /// use kernel::net::{nlattr::{NestFlag, Writer}, skbuff::OwnedSkBuff};
 ///
 /// let mut msg = OwnedSkBuff::with_room(16, GFP_KERNEL)?;
-/// let mut writer = Writer::new(msg.as_mut());
+/// // SAFETY: Nobody else has the message.
+/// let mut writer = unsafe { Writer::new(msg.as_mut()) };
 /// writer.nest(5, NestFlag::Clear, |writer| writer.put(1, &[1, 2, 3]))?;
 /// assert_eq!(writer.put(2, &[0; 1024]), Err(EMSGSIZE));
 ///
 /// assert_eq!(msg.len(), 12);
 /// assert_eq!(msg.data()[8..], [1, 2, 3, 0]);
+///
+/// // The length of an attribute has 16 bits, with its header.
+/// let mut msg = OwnedSkBuff::with_room(0x2_0000, GFP_KERNEL)?;
+/// // SAFETY: Nobody else has the message.
+/// let mut writer = unsafe { Writer::new(msg.as_mut()) };
+/// let data = KVec::from_elem(1u8, 0xffff, GFP_KERNEL)?;
+/// assert_eq!(writer.put(1, &data), Err(EMSGSIZE));
+/// assert_eq!(writer.put(1, &data[..0xfffc]), Err(EMSGSIZE));
+/// assert_eq!(
+///     writer.nest(5, NestFlag::Set, |writer| writer.put(1, &data[..0xfffb])),
+///     Err(EMSGSIZE)
+/// );
+/// assert_eq!(msg.len(), 0);
 /// # Ok::<(), Error>(())
 /// ```
 pub struct Writer<'a>(Pin<&'a mut SkBuff>);
 
 impl<'a> Writer<'a> {
     /// Starts to append to `msg`.
-    pub fn new(msg: Pin<&'a mut SkBuff>) -> Self {
+    ///
+    /// # Safety
+    ///
+    /// No other packet may share the buffer of the message, as the clone of a packet does.
+    pub unsafe fn new(msg: Pin<&'a mut SkBuff>) -> Self {
         Self(msg)
     }
 
     /// Appends an attribute with the payload `data`.
     pub fn put(&mut self, ty: u16, data: &[u8]) -> Result {
-        let len = u16::try_from(data.len()).map_err(|_| EMSGSIZE)?;
+        if data.len() > usize::from(u16::MAX) - HEADER_LEN {
+            return Err(EMSGSIZE);
+        }
+        let len = data.len() as c_int;
 
-        // SAFETY: The message is valid and borrowed exclusively; `data` is valid for its length.
+        // SAFETY: The message is valid and borrowed exclusively, and its buffer is its own; `data` is
+        // valid for its length.
         to_result(unsafe {
-            bindings::nla_put(self.0.as_raw(), ty.into(), len.into(), data.as_ptr().cast())
+            bindings::nla_put(self.0.as_raw(), ty.into(), len, data.as_ptr().cast())
         })
     }
 
@@ -318,16 +342,16 @@ impl<'a> Writer<'a> {
         };
         let start = NonNull::new(start).ok_or(EMSGSIZE)?.as_ptr();
 
-        let result = f(self);
-        // SAFETY: `start` is an attribute of this message, whose data does not move.
-        unsafe {
-            match result {
-                Ok(()) => {
-                    bindings::nla_nest_end(msg, start);
-                }
-                Err(_) => bindings::nla_nest_cancel(msg, start),
-            }
-        }
-        result
+        f(self)
+            .and_then(|()| {
+                // SAFETY: `start` is an attribute of this message, whose data does not move.
+                let len = unsafe { bindings::nla_nest_end_safe(msg, start) };
+
+                (len >= 0).then_some(()).ok_or(EMSGSIZE)
+            })
+            .inspect_err(|_| {
+                // SAFETY: As above.
+                unsafe { bindings::nla_nest_cancel(msg, start) }
+            })
     }
 }
