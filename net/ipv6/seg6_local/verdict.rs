@@ -125,6 +125,14 @@ impl Discard {
         reason: DropReason::NOT_SPECIFIED,
     };
 
+    /// Drops a packet with this error, whose reason C does not tell.
+    pub(crate) fn unspecified(errno: Error) -> Self {
+        Self {
+            errno,
+            ..Self::INVALID
+        }
+    }
+
     /// Drops the packet.
     #[cold]
     #[inline(never)]

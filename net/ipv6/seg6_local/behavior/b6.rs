@@ -48,7 +48,7 @@ impl Endpoint for EndB6 {
             Encapsulation::Insert => find(skb.as_mut(), bh)?,
             Encapsulation::Push => SrPacket::find_and_advance(skb.as_mut(), bh)?,
         };
-        encap::encapsulate(skb, self.encapsulation, &self.srh, bh)?;
+        encap::encapsulate(skb, self.encapsulation, &self.srh, bh).map_err(Discard::unspecified)?;
         Ok(Verdict::Forward(Lookup::default()))
     }
 }
