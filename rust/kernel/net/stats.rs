@@ -44,7 +44,7 @@ pub struct PerCpuStats<const N: usize>(NonNull<Slot<N>>);
 
 // SAFETY: The memory belongs to no CPU or thread in particular.
 unsafe impl<const N: usize> Send for PerCpuStats<N> {}
-// SAFETY: Each CPU writes its own slot, with bottom halves off, and readers retry on a change.
+// SAFETY: Each CPU writes its own slot, by operations of its own, and readers retry on a change.
 unsafe impl<const N: usize> Sync for PerCpuStats<N> {}
 
 impl<const N: usize> PerCpuStats<N> {
@@ -79,8 +79,8 @@ impl<const N: usize> PerCpuStats<N> {
         for (index, increment) in increments {
             if index < N {
                 // SAFETY: By the type invariant `slot` is valid, and `index` is inside `values`.
-                // Only this CPU writes the slot, and with bottom halves off it does so once at a
-                // time.
+                // Only this CPU writes the slot. With PREEMPT_RT another task may do so in between:
+                // the counters are `local64_t`, or an update turns preemption off (32 bits).
                 unsafe {
                     bindings::u64_stats_add(&raw mut (*slot).values[index], increment as c_ulong)
                 };
