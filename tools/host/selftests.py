@@ -4,7 +4,7 @@
 import re
 import shlex
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import ktap
 import vm
@@ -21,12 +21,13 @@ class Test:
     """A test program. One with a crash pattern makes the C kernel print that text on the console.
 
     Those of the kind `crash` end it, those of the kind `kasan` are only noticed by KASAN. It does not get those of the
-    kinds `rust` and `debug`, which it may or may not survive.
+    kinds `rust` and `debug`, which it may or may not survive. One with parameters gets a kernel with these.
     """
 
     kind: str
     name: str
     crash: str = ""
+    parameters: str = ""
 
 
 def find(name=None):
@@ -37,6 +38,8 @@ def find(name=None):
     command = ["make", "--no-print-directory", "-s", "-C", REPO / DIRECTORY, "list"]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     tests = [Test(*line.split(None, 2)) for line in lines]
+    parameters = {test.name: test.crash for test in tests if test.kind == "parameters"}
+    tests = [replace(test, parameters=parameters.get(test.name, "")) for test in tests if test.kind != "parameters"]
     if not name:
         return [test for test in tests if test.kind != "debug" or vm.CONFIG != "base"]
     found = [test for test in tests if name in (test.name, test.name.rsplit(".", 1)[0])]
@@ -49,9 +52,11 @@ def run(impl, tests, report):
 
     With the kernel's checkers the C implementation only gets the programs that it does not survive.
     """
-    pending = [test.name for test in tests if impl != "c" or vm.CONFIG == "base" and test.kind in ALSO_FOR_C]
-    while pending:
-        pending = run_guest(impl, pending, report)
+    wanted = [test for test in tests if impl != "c" or vm.CONFIG == "base" and test.kind in ALSO_FOR_C]
+    for parameters in dict.fromkeys(test.parameters for test in wanted):
+        pending = [test.name for test in wanted if test.parameters == parameters]
+        while pending:
+            pending = run_guest(impl, pending, report, VM_APPEND=parameters)
     for test in tests:
         if impl == "c" and (test.kind == "crash" or test.kind == "kasan" and vm.CONFIG != "base"):
             run_crash(test, report)
@@ -62,14 +67,15 @@ def guest_command(names, directory=f"/mnt/host/{DIRECTORY}"):
     return shlex.join(["/mnt/host/tools/host/guest-tests.sh", directory, *names])
 
 
-def run_guest(impl, names, report, command=guest_command, parse=ktap.parse_program):
+def run_guest(impl, names, report, command=guest_command, parse=ktap.parse_program, **settings):
     """Runs tests in one guest by command(names); returns those that are left when it dies early.
 
-    parse(name, output, status) makes the result of a test of its output.
+    parse(name, output, status) makes the result of a test of its output. The settings are those of vm.sh.
     """
     console = vm.RESULTS / f"{impl}-{names[0]}-console.log"
     left, name, output = list(names), None, []
-    with vm.boot(impl, command(names), console, VM_OUTPUT=str(vm.CACHE / "selftests"), VM_TIMEOUT="3600") as guest:
+    with vm.boot(impl, command(names), console, VM_OUTPUT=str(vm.CACHE / "selftests"), VM_TIMEOUT="3600",
+                 **settings) as guest:
         for line in guest.stdout:
             match = MARK.match(line.rstrip("\r\n"))
             if line.startswith("note: "):
@@ -106,7 +112,7 @@ def run_crash(test, report):
     """Runs one program alone and expects that the C kernel complains in the known way."""
     console = vm.RESULTS / f"c-{test.name}-console.log"
     with vm.boot("c", guest_command([test.name]), console, VM_OUTPUT=str(vm.CACHE / "selftests"),
-                 VM_TIMEOUT="300") as guest:
+                 VM_TIMEOUT="300", VM_APPEND=test.parameters) as guest:
         output = guest.communicate()[0]
     (vm.RESULTS / f"c-{test.name}.log").write_text(output)
     result = ktap.Result(f"{test.name} breaks the C kernel")
