@@ -2,14 +2,13 @@
 
 //! Where an IPv4 packet goes next.
 
-use crate::verdict::Discard;
 use core::net::Ipv4Addr;
 use kernel::{
     net::{
         ipv4,
-        skbuff::SkBuff, //
+        lwtunnel::InputStatus,
+        skbuff::OwnedSkBuff, //
     },
-    prelude::*,
     softirq::BhDisabled, //
 };
 
@@ -21,14 +20,11 @@ pub(crate) struct Ipv4Lookup {
 }
 
 impl Ipv4Lookup {
-    /// Gives the packet a route.
-    pub(crate) fn attach(&self, mut skb: Pin<&mut SkBuff>, bh: &BhDisabled) -> Result<(), Discard> {
-        ipv4::route_input(skb.as_mut(), self.next_hop, bh)?;
-        // RFC 8986, Section 4.5: to the adjacency, also where that is on the link.
-        if let Some(next_hop) = self.next_hop {
-            ipv4::set_gateway(skb.as_mut(), next_hop, bh)?;
-        }
-        ipv4::read_options(skb, bh)?;
-        Ok(())
+    /// Sends the packet where its route says.
+    ///
+    /// RFC 8986, Section 4.5: to the adjacency, also where that is on the link.
+    #[inline]
+    pub(crate) fn forward(self, skb: OwnedSkBuff, bh: &BhDisabled) -> InputStatus {
+        InputStatus::new(ipv4::forward(skb, self.next_hop, bh))
     }
 }

@@ -64,21 +64,12 @@ impl Verdict<'_> {
     fn execute(self, skb: OwnedSkBuff, bh: &BhDisabled) -> InputStatus {
         match self {
             Self::Forward(lookup) => InputStatus::new(lookup.forward(skb, bh)),
-            Self::ForwardIpv4(lookup) => forward_ipv4(skb, lookup, bh),
+            Self::ForwardIpv4(lookup) => lookup.forward(skb, bh),
             Self::KeepRoute => InputStatus::new(skb.dst_input(bh)),
             Self::Transmit(dev) => InputStatus::new(skb.transmit(dev, bh)),
             Self::Receive(dev, family) => receive(skb, dev, family, bh),
             Self::Prerouting(family) => prerouting(skb, family, bh),
         }
-    }
-}
-
-/// Looks up where an IPv4 packet goes, and sends it there.
-#[inline]
-fn forward_ipv4(mut skb: OwnedSkBuff, lookup: Ipv4Lookup, bh: &BhDisabled) -> InputStatus {
-    match lookup.attach(skb.as_mut(), bh) {
-        Ok(()) => InputStatus::new(skb.dst_input(bh)),
-        Err(discard) => discard.execute(skb),
     }
 }
 
@@ -97,7 +88,7 @@ fn prerouting(skb: OwnedSkBuff, family: Family, bh: &BhDisabled) -> InputStatus 
 #[inline]
 fn receive(skb: OwnedSkBuff, dev: &NetDevice, family: Family, bh: &BhDisabled) -> InputStatus {
     match (skb.receive_l3(dev, family, bh), family) {
-        (Ok(Some(skb)), Family::Ipv4) => forward_ipv4(skb, Ipv4Lookup::default(), bh),
+        (Ok(Some(skb)), Family::Ipv4) => Ipv4Lookup::default().forward(skb, bh),
         (Ok(Some(skb)), Family::Ipv6) => {
             let lookup = Lookup {
                 local: LocalDelivery::Allow,
@@ -152,15 +143,5 @@ impl From<Error> for Discard {
         };
 
         Self { errno, reason }
-    }
-}
-
-impl From<DropReason> for Discard {
-    #[cold]
-    fn from(reason: DropReason) -> Self {
-        Self {
-            reason,
-            ..Self::INVALID
-        }
     }
 }

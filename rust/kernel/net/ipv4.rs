@@ -20,6 +20,7 @@ use crate::{
         },
         skbuff::{
             DropReason,
+            OwnedSkBuff,
             SkBuff, //
         }, //
     },
@@ -45,12 +46,68 @@ fn header(skb: &SkBuff) -> Option<[u8; HEADER_LEN as usize]> {
     (skb.network_offset() == 0).then_some(header)
 }
 
+/// Sends a packet that was received where its route says, to `next_hop` or to its destination, and
+/// returns what that returned: 0, a negative error number or a `NET_XMIT_` code.
+///
+/// With `next_hop` the packet goes to that neighbor, also where its route names none. Its options are
+/// those that it has now, whatever the control block says. A packet without a route, with malformed
+/// options or a source route, or that nobody has received, is dropped with the reason of that.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::{
+///     net::{
+///         ipv4,
+///         skbuff::OwnedSkBuff, //
+///     },
+///     softirq::BhDisabled,
+/// };
+///
+/// // SAFETY: A test is a task, with interrupts on.
+/// let bh = unsafe { BhDisabled::new() };
+/// // A packet that nobody has received, with room for a route to be recorded.
+/// let mut packet = [0u8; 28];
+/// packet[0] = 0x47;
+/// packet[20..23].copy_from_slice(&[7, 7, 4]);
+/// let skb = OwnedSkBuff::with_data(&packet, 0, GFP_KERNEL)?;
+///
+/// assert_eq!(ipv4::forward(skb, None, &bh), EINVAL.to_errno());
+/// # Ok::<(), Error>(())
+/// ```
+pub fn forward(mut skb: OwnedSkBuff, next_hop: Option<Ipv4Addr>, bh: &BhDisabled) -> c_int {
+    match prepare(skb.as_mut(), next_hop, bh) {
+        // SAFETY: The packet is valid and given up; it has a device, a route of IPv4, a header, and what
+        // the control block says of its options is right.
+        Ok(()) => unsafe { bindings::dst_input(skb.into_raw()) },
+        Err(reason) => {
+            skb.free(reason);
+            EINVAL.to_errno()
+        }
+    }
+}
+
+/// Gives a packet all that its route needs. Not inline, so that the stack is free again when the packet
+/// goes on.
+#[inline(never)]
+fn prepare(
+    mut skb: Pin<&mut SkBuff>,
+    next_hop: Option<Ipv4Addr>,
+    bh: &BhDisabled,
+) -> Result<(), DropReason> {
+    route_input(skb.as_mut(), next_hop, bh)?;
+    if let Some(next_hop) = next_hop {
+        set_gateway(skb.as_mut(), next_hop, bh)?;
+    }
+    read_options(skb, bh)
+}
+
 /// Gives a packet that was received a route, to `next_hop` or to its destination.
 ///
 /// Fails with the reason for which the packet is to be dropped, also if it has no device. Wraps
 /// `ip_route_input()`.
 #[inline]
-pub fn route_input(
+fn route_input(
     mut skb: Pin<&mut SkBuff>,
     next_hop: Option<Ipv4Addr>,
     bh: &BhDisabled,
@@ -82,7 +139,7 @@ pub fn route_input(
 ///
 /// A route to a neighbor on the link sends a packet to the neighbor that has its destination. The
 /// route that does not is stored for the next packet.
-pub fn set_gateway(
+fn set_gateway(
     skb: Pin<&mut SkBuff>,
     gateway: Ipv4Addr,
     bh: &BhDisabled,
@@ -160,60 +217,52 @@ fn clone_with_gateway(old: &DstEntry, gateway: Ipv4Addr, bh: &BhDisabled) -> Opt
     Some(unsafe { OwnedDst::from_raw(&raw mut (*new).dst) })
 }
 
-/// Reads the options of an IPv4 packet that was received, as the IPv4 stack wants to know them before
-/// it forwards or delivers the packet.
+/// Reads the options of a packet with a route, as the IPv4 stack wants to know them before it forwards
+/// or delivers the packet.
 ///
 /// Fails with the reason for which the packet is to be dropped: malformed options, and source
-/// routes, which are not followed; and options where there is no device, whose address some of them
-/// ask for. Replaces `ip_rcv_options()`.
-///
-/// # Examples
-///
-/// ```
-/// use kernel::{
-///     net::{
-///         ipv4,
-///         skbuff::{
-///             DropReason,
-///             OwnedSkBuff, //
-///         },
-///     },
-///     softirq::BhDisabled,
-/// };
-///
-/// // SAFETY: A test is a task, with interrupts on.
-/// let bh = unsafe { BhDisabled::new() };
-/// // A packet that nobody has received, with room for a route to be recorded.
-/// let mut packet = [0u8; 28];
-/// packet[0] = 0x47;
-/// packet[20..23].copy_from_slice(&[7, 7, 4]);
-/// let mut skb = OwnedSkBuff::with_data(&packet, 0, GFP_KERNEL)?;
-///
-/// assert_eq!(ipv4::read_options(skb.as_mut(), &bh), Err(DropReason::NOT_SPECIFIED));
-/// assert_eq!(ipv4::route_input(skb.as_mut(), None, &bh), Err(DropReason::NOT_SPECIFIED));
-/// # Ok::<(), Error>(())
-/// ```
-pub fn read_options(mut skb: Pin<&mut SkBuff>, bh: &BhDisabled) -> Result<(), DropReason> {
+/// routes, which are not followed. Replaces `ip_rcv_options()`.
+#[inline]
+fn read_options(mut skb: Pin<&mut SkBuff>, bh: &BhDisabled) -> Result<(), DropReason> {
     let header = header(&skb).ok_or(DropReason::NOT_SPECIFIED)?;
     let header_len = u16::from(header[0] & 0x0f) * 4;
+    let options_len = header_len
+        .checked_sub(HEADER_LEN)
+        .ok_or(DropReason::IP_INHDR)?;
+    let control = skb.control::<bindings::inet_skb_parm>();
 
-    let Some(options_len) = header_len.checked_sub(HEADER_LEN).filter(|&len| len > 0) else {
-        return Ok(());
-    };
-    let net = match skb.dev(bh) {
-        Some(dev) if skb.dst().is_none_or(DstEntry::is_ipv4) => dev.namespace(bh),
-        _ => return Err(DropReason::NOT_SPECIFIED),
-    };
+    // SAFETY: The packet is valid and borrowed exclusively, so is its control block, for whose options
+    // zeros are valid.
+    unsafe { (&raw mut (*control).opt).write_bytes(0, 1) };
+    if options_len > 0 {
+        compile_options(skb.as_mut(), header_len, bh)?;
+    }
+    skb.set_transport_header(header_len);
+    Ok(())
+}
+
+#[cold]
+#[inline(never)]
+fn compile_options(
+    mut skb: Pin<&mut SkBuff>,
+    header_len: u16,
+    bh: &BhDisabled,
+) -> Result<(), DropReason> {
+    let net = skb.dev(bh).ok_or(DropReason::NOT_SPECIFIED)?.namespace(bh);
+
     skb.as_mut()
         .ensure_writable(header_len.into())
         .map_err(|_| DropReason::NOMEM)?;
     // SAFETY: The packet is valid and borrowed exclusively, so is its control block.
     let options = unsafe { &mut (*skb.control::<bindings::inet_skb_parm>()).opt };
 
-    options.optlen = options_len as u8;
+    // OVERFLOW: A header has at most 60 octets.
+    options.optlen = (header_len - HEADER_LEN) as u8;
     // SAFETY: All is valid; the packet starts with its header, which is linear and private, and has a
-    // device; bottom halves are off, which is what RCU protects its addresses with.
+    // route of IPv4 and a device; bottom halves are off, which is what RCU protects the addresses of
+    // that with.
     let status = unsafe { bindings::ip_options_compile(net.as_raw(), options, skb.as_raw()) };
+
     if status != 0 {
         return Err(DropReason::IP_INHDR);
     }

@@ -32,6 +32,9 @@ pub use route::{
 /// The length of an IPv6 header in octets.
 pub const HEADER_LEN: u16 = 40;
 
+/// Where the type of the next header is.
+const NEXT_HEADER: usize = 6;
+
 /// Next header value of an IPv6 packet in an IPv6 packet.
 pub const PROTO_IPV6: u8 = bindings::IPPROTO_IPV6 as u8;
 /// Next header value of a routing header.
@@ -147,8 +150,6 @@ pub fn find_header(skb: &SkBuff, proto: u8, routing: Routing) -> Result<u32> {
 /// the last extension header, or no extension header at all; `None` for all others.
 #[inline]
 fn find_near(skb: &SkBuff, proto: u8, routing: Routing) -> Option<Result<u32>> {
-    const NEXT_HEADER: usize = 6;
-
     let found = |kind, offset| {
         Some(if kind == proto {
             Ok(offset)

@@ -15,8 +15,7 @@ use crate::{
         device::NetDevice,
         dst::{
             DstEntry,
-            OwnedDst,
-            Route, //
+            OwnedDst, //
         }, //
     },
     prelude::*,
@@ -181,16 +180,22 @@ impl SkBuff {
         unsafe { bindings::skb_network_offset(self.as_raw()) }
     }
 
-    /// Lets the network header start at `offset`.
+    /// Lets the network header start at `offset`, which the linear part has to reach; else it stays.
     #[inline]
     pub fn set_network_header(self: Pin<&mut Self>, offset: u16) {
+        if self.data().len() < offset.into() {
+            return;
+        }
         // SAFETY: The packet is valid and borrowed exclusively.
         unsafe { bindings::skb_set_network_header(self.as_raw(), offset.into()) };
     }
 
-    /// Lets the transport header start at `offset`.
+    /// Lets the transport header start at `offset`, which the linear part has to reach; else it stays.
     #[inline]
     pub fn set_transport_header(self: Pin<&mut Self>, offset: u16) {
+        if self.data().len() < offset.into() {
+            return;
+        }
         // SAFETY: The packet is valid and borrowed exclusively.
         unsafe { bindings::skb_set_transport_header(self.as_raw(), offset.into()) };
     }
@@ -394,62 +399,6 @@ impl OwnedSkBuff {
         unsafe { bindings::kfree_skb_reason(self.into_raw(), reason.0) };
     }
 
-    /// Hands the packet to its route for input, and returns what that returned: 0, a negative
-    /// error number or a `NET_XMIT_` code. A packet that nobody has received, without a route, or that
-    /// does not start with a header of the route's family, is dropped.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use kernel::{
-    ///     net::skbuff::OwnedSkBuff,
-    ///     softirq::BhDisabled, //
-    /// };
-    ///
-    /// // SAFETY: A test is a task, with interrupts on.
-    /// let bh = unsafe { BhDisabled::new() };
-    /// let skb = OwnedSkBuff::with_data(&[0x60; 40], 0, GFP_KERNEL)?;
-    ///
-    /// assert_eq!(skb.dst_input(&bh), EINVAL.to_errno());
-    /// # Ok::<(), Error>(())
-    /// ```
-    #[inline]
-    pub fn dst_input(self, bh: &BhDisabled) -> c_int {
-        let header_len = self.dst().map(|dst| {
-            if dst.is_ipv4() {
-                size_of::<bindings::iphdr>()
-            } else {
-                size_of::<bindings::ipv6hdr>()
-            }
-        });
-
-        if self.dev(bh).is_none()
-            || self.network_offset() != 0
-            || header_len.is_none_or(|len| self.data().len() < len)
-        {
-            return self.refuse();
-        }
-        // SAFETY: By the type invariant the packet is valid and owned; it has a device, a route, and
-        // a header of its family.
-        unsafe { bindings::dst_input(self.into_raw()) }
-    }
-
-    /// Hands the packet to `route` for input, as [`OwnedSkBuff::dst_input`] does.
-    ///
-    /// # Safety
-    ///
-    /// The packet must have a device and start with a linear header of the route's family.
-    #[inline(always)]
-    pub(in crate::net) unsafe fn input_by(mut self, route: Route<'_>) -> c_int {
-        self.as_mut().clear_dst();
-        // SAFETY: The packet is valid, owned and has no route. One without a reference is kept by
-        // RCU until this call, which the packet does not outlive without taking one, returns.
-        unsafe { bindings::skb_set_refdst(self.as_raw(), route.into_raw()) };
-        // SAFETY: By the type invariant the packet is valid and owned, and by the safety requirement
-        // it is one of the route's family.
-        unsafe { bindings::dst_input(self.into_raw()) }
-    }
-
     /// Drops a packet that cannot be handed on.
     #[cold]
     #[inline(never)]
@@ -458,14 +407,15 @@ impl OwnedSkBuff {
         EINVAL.to_errno()
     }
 
-    /// Sends the packet, an Ethernet frame, from `dev`, and returns what that returned, as
-    /// [`OwnedSkBuff::dst_input`] does. A packet without an Ethernet header is dropped.
+    /// Sends the packet, an Ethernet frame, from `dev`, and returns what that returned: 0, a negative
+    /// error number or a `NET_XMIT_` code. A packet without an Ethernet header is dropped, as is one for
+    /// a device of another kind.
     ///
     /// Segments that are still to be cut are those of the protocol whose checksum is still to be
     /// computed.
     #[inline]
     pub fn transmit(self, dev: &NetDevice, _bh: &BhDisabled) -> c_int {
-        if self.data().len() < bindings::ETH_HLEN as usize {
+        if self.data().len() < bindings::ETH_HLEN as usize || !dev.is_ethernet() {
             return self.refuse();
         }
         let skb = self.into_raw();

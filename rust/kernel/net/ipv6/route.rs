@@ -6,7 +6,9 @@
 use super::known;
 use super::{
     first_header,
-    Net, //
+    Net,
+    HEADER_LEN,
+    NEXT_HEADER, //
 };
 #[cfg(CONFIG_PROVE_RCU)]
 use crate::sync::rcu;
@@ -109,7 +111,7 @@ impl Lookup<'_> {
     pub fn forward(self, skb: OwnedSkBuff, bh: &BhDisabled) -> c_int {
         match self.find(&skb, bh) {
             // SAFETY: `find()` has seen the device and the IPv6 header.
-            Some((_, route)) => unsafe { skb.input_by(route) },
+            Some((_, route)) => unsafe { input_by(skb, route) },
             None => skb.refuse(),
         }
     }
@@ -161,6 +163,96 @@ impl Lookup<'_> {
     fn place(self) -> u64 {
         u64::from(self.oif) << 32 | u64::from(self.table)
     }
+}
+
+impl OwnedSkBuff {
+    /// Hands the packet to its route, one of IPv6, for input, and returns what that returned: 0, a
+    /// negative error number or a `NET_XMIT_` code. A packet that nobody has received, without such a
+    /// route, or that does not start with an IPv6 header, is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{
+    ///     net::skbuff::OwnedSkBuff,
+    ///     softirq::BhDisabled, //
+    /// };
+    ///
+    /// // SAFETY: A test is a task, with interrupts on.
+    /// let bh = unsafe { BhDisabled::new() };
+    /// let skb = OwnedSkBuff::with_data(&[0x60; 40], 0, GFP_KERNEL)?;
+    ///
+    /// assert_eq!(skb.dst_input(&bh), EINVAL.to_errno());
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[inline]
+    pub fn dst_input(self, bh: &BhDisabled) -> c_int {
+        if self.dev(bh).is_none()
+            || self.dst().is_none_or(DstEntry::is_ipv4)
+            || first_header(&self).is_none()
+        {
+            return self.refuse();
+        }
+        // SAFETY: The packet has a device, an IPv6 header, and a route.
+        unsafe { input(self) }
+    }
+}
+
+/// Hands the packet to `route` for input, as [`OwnedSkBuff::dst_input`] does.
+///
+/// # Safety
+///
+/// The packet must have a device and start with a linear IPv6 header; the route must be one of IPv6.
+#[inline(always)]
+unsafe fn input_by(mut skb: OwnedSkBuff, route: Route<'_>) -> c_int {
+    skb.as_mut().clear_dst();
+    // SAFETY: The packet is valid, owned and has no route. One without a reference is kept by RCU until
+    // this call, which the packet does not outlive without taking one, returns.
+    unsafe { bindings::skb_set_refdst(skb.as_raw(), route.into_raw()) };
+    // SAFETY: By the safety requirement; the packet has just got the route.
+    unsafe { input(skb) }
+}
+
+/// # Safety
+///
+/// As [`input_by`]; the packet must have the route.
+#[inline(always)]
+unsafe fn input(skb: OwnedSkBuff) -> c_int {
+    // SAFETY: The packet is valid and owned, so is its control block; any octets are valid for that.
+    let flags = unsafe { (*skb.control::<bindings::inet6_skb_parm>()).flags };
+
+    if flags & bindings::IP6SKB_HOPBYHOP as u16 != 0 {
+        // SAFETY: By the safety requirement.
+        return unsafe { input_with_options(skb) };
+    }
+    // SAFETY: The packet is valid and given up, and by the safety requirement it has what the function
+    // takes from it.
+    unsafe { bindings::dst_input(skb.into_raw()) }
+}
+
+/// Lets the stack forget hop-by-hop options that it has seen when the packet arrived, unless they are
+/// still there: it copies them to sockets that ask for them, without a look at the length of the packet.
+///
+/// # Safety
+///
+/// As [`input`].
+#[cold]
+#[inline(never)]
+unsafe fn input_with_options(skb: OwnedSkBuff) -> c_int {
+    let data = skb.data();
+    let end = data
+        .get(usize::from(HEADER_LEN) + 1)
+        .map(|&len| usize::from(HEADER_LEN) + 8 * (usize::from(len) + 1));
+
+    if data.get(NEXT_HEADER) != Some(&0) || end.is_none_or(|end| end > data.len()) {
+        // SAFETY: As in `input()`.
+        unsafe {
+            (*skb.control::<bindings::inet6_skb_parm>()).flags &=
+                !(bindings::IP6SKB_HOPBYHOP as u16)
+        };
+    }
+    // SAFETY: As in `input()`.
+    unsafe { bindings::dst_input(skb.into_raw()) }
 }
 
 #[inline(always)]
