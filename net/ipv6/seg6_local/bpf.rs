@@ -26,9 +26,11 @@ use kernel::{
         ipv6,
         ipv6::{
             LocalDelivery,
-            Lookup, //
+            Lookup,
+            Routing, //
         },
         skbuff::SkBuff,
+        tunnel,
         tunnel::Inner, //
     },
     prelude::*,
@@ -218,7 +220,13 @@ fn decapsulate(mut skb: Pin<&mut SkBuff>, param: &Result<[u8; 4]>, bh: &BhDisabl
 
     state.require_valid(skb.as_mut())?;
     (*param)?;
-    encap::decapsulate(skb.as_mut(), Inner::Ipv6)?;
+    let inner = ipv6::find_header(&skb, Inner::Ipv6.protocol(), Routing::Any);
+    let inner = inner.map_err(|_| EBADMSG)?;
+
+    // SAFETY: The end of the edit, which there is as there is a valid SRH, resets the control block:
+    // `decapsulated` says so.
+    unsafe { tunnel::decapsulate_in_program(skb.as_mut(), inner, Inner::Ipv6) }
+        .map_err(|_| EBADMSG)?;
     skb.as_mut().reset_conntrack();
     state.update(&skb, |raw| bindings::seg6_bpf_srh_edit {
         decapsulated: true,

@@ -42,9 +42,7 @@ pub(crate) fn terminate(
         None => find_inner_far(skb.as_mut(), inner, bh)?,
     };
 
-    tunnel::decapsulate(skb.as_mut(), offset, inner).map_err(|_| Discard::INVALID)?;
-    tunnel::reset_control(skb, inner);
-    Ok(())
+    tunnel::decapsulate(skb, offset, inner).map_err(|_| Discard::INVALID)
 }
 
 /// Returns the offset of the packet inside, behind any headers.
@@ -86,14 +84,6 @@ fn is_finished(mut skb: Pin<&mut SkBuff>, offset: u32, bh: &BhDisabled) -> bool 
             .and_then(|header| header.first_chunk::<{ srh::FIXED_LEN }>())
             .is_some_and(|header| header[srh::TYPE] != srh::ROUTING_TYPE),
     }
-}
-
-/// Removes the headers in front of `inner`; fails with `EBADMSG` if there is no such packet. What
-/// [`tunnel::reset_control`] resets is left to the caller.
-pub(crate) fn decapsulate(skb: Pin<&mut SkBuff>, inner: Inner) -> Result {
-    ipv6::find_header(&skb, inner.protocol(), Routing::Any)
-        .and_then(|offset| tunnel::decapsulate(skb, offset, inner))
-        .map_err(|_| EBADMSG)
 }
 
 /// How an SRH is added to a packet.

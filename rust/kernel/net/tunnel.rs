@@ -136,9 +136,9 @@ impl Inner {
 /// Cuts the first `len` octets of a packet off, so that it starts with the header of `inner`.
 ///
 /// The header is made linear and checked for its version and lengths; what the stack knows of the
-/// packet, from its outer headers, is reset, except for what [`reset_control`] resets. The packet
-/// learns of congestion that its outer header, of IPv6, met. Fails with `EBADMSG` if there is no
-/// such header and with `ENOMEM` if memory is short; the packet is as before then.
+/// packet, from its outer headers, is reset. The packet learns of congestion that its outer header, of
+/// IPv6, met. Fails with `EBADMSG` if there is no such header and with `ENOMEM` if memory is short; the
+/// packet is as before then.
 ///
 /// # Examples
 ///
@@ -157,7 +157,21 @@ impl Inner {
 /// assert_eq!(skb.protocol(), 0x0800);
 /// # Ok::<(), Error>(())
 /// ```
+#[inline]
 pub fn decapsulate(mut skb: Pin<&mut SkBuff>, len: u32, inner: Inner) -> Result {
+    // SAFETY: The control block is reset.
+    unsafe { decapsulate_in_program(skb.as_mut(), len, inner) }?;
+    reset_control(skb, inner);
+    Ok(())
+}
+
+/// The same for a packet that a BPF program works on, which has the control block for itself.
+///
+/// # Safety
+///
+/// [`reset_control`] must be called when the program has ended, before the stack gets the packet: what
+/// it finds there it takes for places in the packet.
+pub unsafe fn decapsulate_in_program(mut skb: Pin<&mut SkBuff>, len: u32, inner: Inner) -> Result {
     let header_len = inner.pull_header(skb.as_mut(), len)?;
     let met_congestion = inner.met_congestion(skb.data(), len)?;
 
@@ -181,7 +195,7 @@ pub fn decapsulate(mut skb: Pin<&mut SkBuff>, len: u32, inner: Inner) -> Result 
             skb.as_mut().leave_ipv4_out_of_sum(header_len);
             skb.as_mut().set_protocol(bindings::ETH_P_IP as u16);
         }
-        Inner::Ipv6 => {}
+        Inner::Ipv6 => skb.as_mut().set_protocol(bindings::ETH_P_IPV6 as u16),
     }
     if met_congestion {
         // SAFETY: The packet is valid and borrowed exclusively; its header is linear and private.
