@@ -44,7 +44,7 @@ impl From<Family> for Inner {
 ///
 /// Fails with `ENODEV` if there is none, with `EPERM` if several VRFs may share a table (unless
 /// `net.vrf.strict_mode` is set), and with `EINVAL` if there are no VRFs at all. Wraps
-/// `l3mdev_ifindex_lookup_by_table_id()`.
+/// `l3mdev_ifindex_lookup_by_table_id()`, whose lock only tasks take, so it is not for softirqs.
 ///
 /// # Examples
 ///
@@ -82,8 +82,8 @@ impl OwnedSkBuff {
     /// netfilter may drop it or keep it.
     ///
     /// Returns the packet, if it came out again, which is one of `dev` now. Fails with `EINVAL` if
-    /// the packet does not start with a header of `family`, or if the device is no VRF or leaves the
-    /// packet to another one.
+    /// the packet does not start with a header of `family`, if IPv6 is off and that is the family, or if
+    /// the device is no VRF or leaves the packet to another one.
     #[inline]
     pub fn receive_l3(
         mut self,
@@ -100,6 +100,7 @@ impl OwnedSkBuff {
         if !unsafe { bindings::netif_is_l3_receiver(dev.as_raw()) }
             || self.network_offset() != 0
             || self.data().len() < header_len.into()
+            || family == bindings::AF_INET6 && ipv6::Net::of(dev.namespace(bh)).is_none()
         {
             return Err(EINVAL);
         }

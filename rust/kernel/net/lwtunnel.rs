@@ -102,8 +102,8 @@ pub trait Encap: Sized + Send + Sync + 'static {
     const TYPE: u16;
     /// EtherType of the packets that it takes; all others are dropped with `EINVAL`.
     const PROTOCOL: u16;
-    /// Netfilter protocol family and hook that packets pass first, if the administrator has set
-    /// `net.netfilter.nf_hooks_lwtunnel`.
+    /// Netfilter protocol family, that of [`Self::PROTOCOL`], and hook that packets pass first, if the
+    /// administrator has set `net.netfilter.nf_hooks_lwtunnel`: one of those of received packets.
     const HOOK: (u8, u32);
 
     /// Creates the state of a new route. May sleep.
@@ -225,7 +225,10 @@ impl<T: Encap> Registration<T> {
     /// unloaded, and must not be while there are such routes.
     pub unsafe fn new(module: &'static ThisModule) -> Result<Self> {
         // C registers type 0, too, but does not let go of it.
-        const { assert!(T::TYPE > 0 && (T::TYPE as usize) < TYPES_LEN) };
+        const {
+            assert!(T::TYPE > 0 && (T::TYPE as usize) < TYPES_LEN);
+            assert!(is_input_hook(T::PROTOCOL, T::HOOK));
+        };
         let place = TYPES.get(usize::from(T::TYPE)).ok_or(ERANGE)?;
         let ops = KBox::new(
             Operations {
@@ -273,6 +276,20 @@ impl<T: Encap> Drop for Registration<T> {
         // packet uses them.
         unsafe { bindings::lwtunnel_encap_del_ops(&self.ops.raw, T::TYPE.into()) };
     }
+}
+
+/// Whether netfilter expects at the hook what a tunnel has: a header of the family, and no device that
+/// the packet leaves by.
+const fn is_input_hook(protocol: u16, (family, hook): (u8, u32)) -> bool {
+    let is_family = match protocol as c_uint {
+        bindings::ETH_P_IP => family as c_uint == bindings::NFPROTO_IPV4,
+        bindings::ETH_P_IPV6 => family as c_uint == bindings::NFPROTO_IPV6,
+        _ => false,
+    };
+
+    is_family
+        && (hook == bindings::nf_inet_hooks_NF_INET_PRE_ROUTING
+            || hook == bindings::nf_inet_hooks_NF_INET_LOCAL_IN)
 }
 
 /// Returns where the state of a tunnel is.
@@ -597,7 +614,8 @@ unsafe extern "C" fn get_encap_size<T: Encap>(lws: *mut bindings::lwtunnel_state
     // SAFETY: By the safety requirement.
     let state = unsafe { state::<T>(lws) };
 
-    c_int::try_from(state.size()).unwrap_or(c_int::MAX)
+    // No attribute is longer.
+    c_int::from(u16::try_from(state.size()).unwrap_or(u16::MAX))
 }
 
 /// # Safety
