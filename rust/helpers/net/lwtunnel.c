@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+#include <linux/ipv6.h>
 #include <linux/netfilter.h>
 #include <net/lwtunnel.h>
 
@@ -8,6 +9,11 @@
 __rust_helper bool rust_helper_lwtunnel_nf_hooks_enabled(void)
 {
 	return static_branch_unlikely(&nf_hooks_lwtunnel_enabled);
+}
+
+__rust_helper bool rust_helper_has_ipv6(void)
+{
+	return ipv6_mod_enabled();
 }
 
 __rust_helper

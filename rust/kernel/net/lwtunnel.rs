@@ -383,12 +383,14 @@ pub fn has_hooks() -> bool {
 ///
 /// `family` is the netfilter protocol family. A packet that may pass goes to [`Encap::resume`] of
 /// the tunnel of its route; if it has lost that, as it does when its destination is translated, it
-/// is dropped. So is one that does not start with a header of the family.
+/// is dropped. So is one that does not start with a header of the family, or whose family is off.
 #[cold]
 pub fn prerouting(packet: OwnedSkBuff, family: u8, _bh: &BhDisabled) -> InputStatus {
     let header_len = match family.into() {
         bindings::NFPROTO_IPV4 => size_of::<bindings::iphdr>(),
-        bindings::NFPROTO_IPV6 => size_of::<bindings::ipv6hdr>(),
+        // Rules of netfilter look routes up.
+        // SAFETY: The function reads a static.
+        bindings::NFPROTO_IPV6 if unsafe { bindings::has_ipv6() } => size_of::<bindings::ipv6hdr>(),
         _ => return EINVAL.into(),
     };
 
