@@ -133,9 +133,9 @@ impl SkBuff {
     ///
     /// Headers before that place keep their distance to the start of the data, headers from there on
     /// keep theirs to the end; the link layer header ends where the data starts then. Fails with
-    /// `EINVAL` if `offset` is not in the linear part, if `len` is greater than [`MAX_INSERT`], or if a
-    /// header would be so far from the start of the buffer, or in front of it, that its place cannot be
-    /// told; and with `ENOMEM` if memory is short.
+    /// `EINVAL` if `offset` is not in the linear part, if `len` is greater than [`MAX_INSERT`], if the
+    /// network header is in front of the data, or if a header would be so far from the start of the
+    /// buffer that its place cannot be told; and with `ENOMEM` if memory is short.
     ///
     /// # Examples
     ///
@@ -166,11 +166,8 @@ impl SkBuff {
             return Err(EINVAL);
         }
         let (has_mac, room) = (self.has_mac_header(), len + u32::from(self.mac_len()));
-        let missing = match room.saturating_sub(self.headroom()) {
-            0 => 0,
-            missing => missing + MAX_ALIGN,
-        };
-        if !self.headers_may_move(missing) || HeaderOffsets::read(&self).first() < 0 {
+        let missing = room.saturating_sub(self.headroom());
+        if self.network_offset() < 0 || missing > 0 && !self.headers_may_move(missing + MAX_ALIGN) {
             return Err(EINVAL);
         }
         // They move, and what is inserted takes their place.
@@ -285,7 +282,8 @@ impl SkBuff {
     }
 
     /// Whether the 16-bit offsets of the headers, from the start of the buffer, may grow `by` that.
-    #[inline]
+    #[cold]
+    #[inline(never)]
     fn headers_may_move(&self, by: u32) -> bool {
         // SAFETY: The packet is valid.
         unsafe { bindings::skb_headers_may_move(self.as_raw(), by) }
@@ -347,13 +345,8 @@ impl HeaderOffsets {
         }
     }
 
-    /// Returns where the first one starts.
-    fn first(&self) -> i64 {
-        self.transport
-            .map_or(self.network, |at| at.min(self.network))
-    }
-
     /// Lets each header start where `f` says.
+    #[inline(always)]
     fn map(self, f: impl Fn(i64) -> i64) -> Self {
         Self {
             network: f(self.network),
