@@ -106,11 +106,15 @@ def b5_b6(case):
 
 
 def b11(case):
-    """C takes a routing header with segments left, and an SRH that is not valid, for none when it decapsulates."""
+    """C takes a routing header with segments left, or an SRH that is not valid, for none when it decapsulates.
+
+    Without segments left the latter only counts where an HMAC is required of the first one.
+    """
     c, rust = case.outcomes
-    return is_decapsulating(case) and passes(c) and drops(rust) and any(
-        header[3] > 0 or header[2] == 4 and not model.is_valid(header[:8 * (header[1] + 1)], True)
-        for header in routing_headers(received(case)))
+    routing = routing_headers(received(case))
+    asks = case.configuration.require_hmac > 0
+    return is_decapsulating(case) and passes(c) and drops(rust) and (any(header[3] for header in routing) or any(
+        header[2] == 4 and not model.is_valid(header[:8 * (header[1] + 1)], True) for header in routing[:1] if asks))
 
 
 def b13(case):

@@ -23,7 +23,8 @@ use kernel::{
 
 /// Removes the headers in front of `inner`, as the endpoint where the path of segments ends.
 ///
-/// No segment may be left in any routing header, and the HMAC of an SRH has to satisfy the policy.
+/// No segment may be left in any routing header, and an SRH that comes first has to satisfy the HMAC
+/// policy.
 /// Replaces `decap_and_validate()`.
 pub(crate) fn terminate(
     mut skb: Pin<&mut SkBuff>,
@@ -73,17 +74,28 @@ pub(crate) fn terminate_ip(
     Ok(())
 }
 
-/// Whether the routing header at `offset`, without segments left, may be removed: a valid SRH with
-/// an acceptable HMAC, or one of another type (RFC 8200, Section 4.4).
+/// Whether the routing header at `offset`, without segments left, may be removed.
+///
+/// It is passed over, whatever it is and says (RFC 8200, Section 4.4; RFC 8754, Section 4.3.1.1, ends
+/// before its last entry and TLVs are looked at). The HMAC policy is that of SRHs: one that is valid has
+/// to satisfy it, and where an HMAC is required, one that is not valid does not have it.
 fn is_finished(mut skb: Pin<&mut SkBuff>, offset: u32, bh: &BhDisabled) -> bool {
     match SrhSpan::at(skb.as_mut(), offset) {
         Some(srh) => ipv6::hmac_is_acceptable(skb, srh.offset, bh),
-        None => skb
-            .data()
-            .get(offset as usize..)
-            .and_then(|header| header.first_chunk::<{ srh::FIXED_LEN }>())
-            .is_some_and(|header| header[srh::TYPE] != srh::ROUTING_TYPE),
+        None => is_passed_over(&skb, offset, bh),
     }
+}
+
+/// The same for a routing header that is not a valid SRH.
+#[cold]
+#[inline(never)]
+fn is_passed_over(skb: &SkBuff, offset: u32, bh: &BhDisabled) -> bool {
+    skb.data()
+        .get(offset as usize..)
+        .and_then(|header| header.first_chunk::<{ srh::FIXED_LEN }>())
+        .is_some_and(|header| {
+            header[srh::TYPE] != srh::ROUTING_TYPE || !ipv6::hmac_is_required(skb, bh)
+        })
 }
 
 /// How an SRH is added to a packet.

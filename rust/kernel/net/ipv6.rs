@@ -395,6 +395,22 @@ pub fn hmac_is_acceptable(skb: Pin<&mut SkBuff>, offset: u16, bh: &BhDisabled) -
     }
 }
 
+/// Whether the device that received the packet only takes SRHs with an HMAC, or there is no such device.
+pub fn hmac_is_required(skb: &SkBuff, bh: &BhDisabled) -> bool {
+    #[cfg(CONFIG_IPV6_SEG6_HMAC)]
+    {
+        skb.dev(bh).is_none_or(|dev| {
+            // SAFETY: The device is valid, and bottom halves are off, which RCU waits for.
+            unsafe { bindings::seg6_require_hmac(dev.as_raw()) > 0 }
+        })
+    }
+    #[cfg(not(CONFIG_IPV6_SEG6_HMAC))]
+    {
+        let _ = (skb, bh);
+        false
+    }
+}
+
 /// Wraps `seg6_hmac_validate_skb()`, which expects the SRH at the transport header.
 #[cfg(CONFIG_IPV6_SEG6_HMAC)]
 #[cold]

@@ -3,7 +3,8 @@
 """The HMAC of an SRH (RFC 8754, Section 2.1.2) and sysctl seg6_require_hmac, for every behavior.
 
 -1 ignores the HMAC, 0 checks it if there is one, 1 demands it. Behaviors that do not look at an SRH, or that find none
-where none is needed, do not look for an HMAC (B17).
+where none is needed, do not look for an HMAC (B17). Those that decapsulate pass over any routing header without segments
+left (RFC 8200, Section 4.4), but where an HMAC is demanded, a malformed SRH does not have it (B11).
 """
 
 import struct
@@ -225,6 +226,41 @@ def add_no_srh(suite, net, behavior):
               (behavior.out(behavior.inner()), (1, len(packet), 0)))
 
 
+def passed_over():
+    """Headers without segments left of which some is no valid SRH: (name, headers, whether they pass with 1)."""
+    segments, past_end = (A, SID), bytes((200, 78)) + bytes(6)
+    good, wrong = signature(), signature(secret="guess")
+    options, last_entry = (p.DSTOPT, p.option), link(segments, 0, last=2)
+    yield "Last Entry out of range", [last_entry], False
+    yield "Last Entry 255", [link(segments, 0, last=255)], False
+    yield "a Last Entry before segments that are no TLVs", [link(segments, 0, last=0)], False
+    yield "a TLV past the end", [link(segments, 0, tlvs=bytes((200, 7)) + bytes(6))], False
+    yield "a byte behind the TLVs", [link(segments, 0, tlvs=p.pad(7) + b"\1")], False
+    yield "no segment", [link((), 0, last=0)], False
+    yield "half a segment", [link((), 0, last=0, tlvs=bytes(8))], False
+    yield "a TLV past the end and a good HMAC", [link(segments, 0, flags=8, tlvs=past_end + good["tlvs"])], False
+    yield "a TLV past the end and a wrong HMAC", [link(segments, 0, flags=8, tlvs=past_end + wrong["tlvs"])], False
+    yield "Last Entry out of range behind destination options", [options, last_entry], False
+    yield "Last Entry out of range before destination options", [last_entry, options], False
+    yield "Last Entry out of range behind a good HMAC", [link(segments, 0, **good), last_entry], True
+    for kind in (0, 2, 3, 5, 253):
+        yield f"type {kind}", [link(segments, 0, kind=kind)], True
+        yield f"type {kind} and Last Entry out of range", [link(segments, 0, kind=kind, last=2)], True
+    yield "type 2 before Last Entry out of range", [link(segments, 0, kind=2), last_entry], True
+
+
+def add_passed_over(suite, net, behavior):
+    """B11: with C they always pass."""
+    for name, chain, passes_with_1 in passed_over():
+        packet = p.chain(SID, chain, behavior.number, behavior.inner())
+        passed = behavior.out(behavior.inner()), (1, len(packet), 0)
+        for require in (-1, 0, 1):
+            passes = passes_with_1 or require < 1
+            suite.add(f"{behavior.name}, seg6_require_hmac={require}: {name} {'passes' if passes else 'is dropped'}",
+                      partial(with_policy, net, require, behavior.attributes, packet), passed if passes else DROPPED,
+                      None if passes else ("B11", passed))
+
+
 def add_csid(suite, net):
     """B17: while the next compressed SID comes from the destination address, nobody looks at the SRH."""
     dst, prefix, after = "fc00:0:e:b::", "fc00:0:e::", "fc00:0:b::"
@@ -261,6 +297,7 @@ def main():
     add_grown(suite, net, script)
     for behavior in net.decapsulations():
         add_no_srh(suite, net, behavior)
+        add_passed_over(suite, net, behavior)
     add_csid(suite, net)
     suite.main()
 
