@@ -310,6 +310,12 @@ def b39(case):
                                          not rust.frames and next_hop not in map(p.addr, NEXT4)))
 
 
+def b33(case):
+    """C says nothing of a request that it refuses, or of what is left over in one that it accepts."""
+    c, rust = case.outcomes
+    return (c.errno, c.dump) == (rust.errno, rust.dump) and c.text is None
+
+
 ROWS = (("B3, B7", b3_b7), ("B5, B6", b5_b6), ("B11", b11), ("B12", b12), ("B13", b13), ("B14", b14), ("B16", b16),
         ("B21", b21), ("B22", b22), ("B24", b24), ("B25", b25), ("B26", b26), ("B30", b30), ("B39", b39),
         ("B27", b27))
@@ -318,5 +324,5 @@ ROWS = (("B3, B7", b3_b7), ("B5, B6", b5_b6), ("B11", b11), ("B12", b12), ("B13"
 def row_of(case):
     """The row that lists the difference of a case; None if there is none."""
     if case.index is None:
-        return "B27" if has_pad1(attribute(case, nl.SRH) or b"") else None
+        return "B33" if b33(case) else "B27" if has_pad1(attribute(case, nl.SRH) or b"") else None
     return next((row for row, is_listed in ROWS if is_listed(case)), None)

@@ -4,6 +4,8 @@
 //!
 //! Required attributes are parsed in the order of their numbers, then optional ones, so that a
 //! request with several faults fails as in C. Attributes that a behavior does not know are ignored.
+//!
+//! Each refusal has a text, in the words of iproute2, and names the attribute that is wrong or missing.
 
 use crate::{
     attr,
@@ -27,7 +29,10 @@ use crate::{
     encap::Encapsulation,
     flavors::Flavors,
     srh,
-    srh::Form,
+    srh::{
+        Fault,
+        Form, //
+    },
     Sid, //
 };
 use core::net::{
@@ -45,7 +50,6 @@ use kernel::{
         nlattr::{
             Attr,
             Attrs,
-            ExtAck,
             Policy,
             Rule, //
         }, //
@@ -96,21 +100,24 @@ static FLAVORS_POLICY: Policy<{ attr::N_FLAVORS }> = Policy::new([
 /// Replaces `seg6_local_build_state()` and `parse_nla_action()`.
 pub(crate) fn parse(request: &Request<'_>) -> Result<Sid> {
     if !request.is_ipv6 {
-        return Err(EINVAL);
+        return Err(request.refuse(
+            fmt!("seg6local is only for IPv6 routes and nexthops"),
+            EINVAL,
+        ));
     }
-    let extack = request.extack;
-    let attrs = request.attrs.parse_nested(&POLICY, extack)?;
-    let action = attrs.require(attr::ACTION)?.u32()?;
-
-    let draft = parse_required(action, &attrs)?;
-    let counters = attrs.find(attr::COUNTERS).map(parse_counters).transpose()?;
+    let attrs = request.attrs.parse_nested(&POLICY, request.extack)?;
+    let draft = parse_required(&attrs)?;
+    let counters = attrs
+        .find(attr::COUNTERS)
+        .map(|nest| parse_counters(&attrs.parse_nested(nest, &COUNTERS_POLICY)?))
+        .transpose()?;
     let flavors = |supported| {
         attrs
             .find(attr::FLAVORS)
-            .map(|nest| parse_flavors(nest, supported, extack))
+            .map(|nest| parse_flavors(&attrs.parse_nested(nest, &FLAVORS_POLICY)?, supported))
             .transpose()
     };
-    let vrf = || parse_vrf(&attrs, request.net, extack);
+    let vrf = |table| parse_vrf(&attrs, table, request.net);
     let behavior = match draft {
         Draft::Complete(behavior) => behavior,
         Draft::End => Behavior::End(End {
@@ -121,15 +128,15 @@ pub(crate) fn parse(request: &Request<'_>) -> Result<Sid> {
             oif,
             flavors: flavors(Flavors::NEXT_CSID)?,
         }),
-        Draft::EndDt4 => Behavior::EndDt4(EndDt4 { vrf: vrf()? }),
-        Draft::EndDt6 => Behavior::EndDt6(parse_end_dt6(&attrs, request.net, extack)?),
-        Draft::EndDt46 => Behavior::EndDt46(EndDt46 { vrf: vrf()? }),
+        Draft::EndDt4(table) => Behavior::EndDt4(EndDt4 { vrf: vrf(table)? }),
+        Draft::EndDt6 => Behavior::EndDt6(parse_end_dt6(request, &attrs)?),
+        Draft::EndDt46(table) => Behavior::EndDt46(EndDt46 { vrf: vrf(table)? }),
     };
     Ok(Sid { behavior, counters })
 }
 
 /// A behavior as far as it is known from the attributes numbered below the counters.
-enum Draft {
+enum Draft<'a> {
     Complete(Behavior),
     /// May have flavors.
     End,
@@ -138,145 +145,187 @@ enum Draft {
         next_hop: Ipv6Addr,
         oif: Option<u32>,
     },
-    /// Has a table to be found.
-    EndDt4,
+    /// Has the table of a VRF to be found.
+    EndDt4(&'a Attr),
     /// Has a table to be found.
     EndDt6,
-    /// Has a table to be found.
-    EndDt46,
+    /// Has the table of a VRF to be found.
+    EndDt46(&'a Attr),
 }
 
 /// Parses the action with the attributes that it requires, and those numbered below the counters.
-fn parse_required(action: u32, attrs: &Attrs<'_, { attr::N }>) -> Result<Draft> {
-    let behavior = match action {
+fn parse_required<'a>(attrs: &Attrs<'a, { attr::N }>) -> Result<Draft<'a>> {
+    let attr = attrs.require(attr::ACTION, fmt!("seg6local requires an action"))?;
+    let behavior = match attr.u32()? {
         uapi::SEG6_LOCAL_ACTION_END => return Ok(Draft::End),
         uapi::SEG6_LOCAL_ACTION_END_X => {
+            let next_hop = attrs.require(attr::NH6, fmt!("End.X requires nh6"))?;
+
             return Ok(Draft::EndX {
-                next_hop: Ipv6Addr::from(attrs.require(attr::NH6)?.array::<16>()?),
+                next_hop: Ipv6Addr::from(next_hop.array::<16>()?),
                 oif: attrs.find(attr::OIF).map(Attr::u32).transpose()?,
             });
         }
-        uapi::SEG6_LOCAL_ACTION_END_T => Behavior::EndT(EndT {
-            table: attrs.require(attr::TABLE)?.u32()?,
-        }),
-        uapi::SEG6_LOCAL_ACTION_END_DX2 => Behavior::EndDx2(EndDx2 {
-            oif: attrs.require(attr::OIF)?.u32()?,
-        }),
-        uapi::SEG6_LOCAL_ACTION_END_DX6 => Behavior::EndDx6(EndDx6 {
-            next_hop: Ipv6Addr::from(attrs.require(attr::NH6)?.array::<16>()?),
-        }),
-        uapi::SEG6_LOCAL_ACTION_END_DX4 => Behavior::EndDx4(EndDx4 {
-            next_hop: Ipv4Addr::from(attrs.require(attr::NH4)?.array::<4>()?),
-        }),
+        uapi::SEG6_LOCAL_ACTION_END_T => {
+            let table = attrs.require(attr::TABLE, fmt!("End.T requires table"))?;
+
+            Behavior::EndT(EndT {
+                table: table.u32()?,
+            })
+        }
+        uapi::SEG6_LOCAL_ACTION_END_DX2 => {
+            let oif = attrs.require(attr::OIF, fmt!("End.DX2 requires oif"))?;
+
+            Behavior::EndDx2(EndDx2 { oif: oif.u32()? })
+        }
+        uapi::SEG6_LOCAL_ACTION_END_DX6 => {
+            let next_hop = attrs.require(attr::NH6, fmt!("End.DX6 requires nh6"))?;
+
+            Behavior::EndDx6(EndDx6 {
+                next_hop: Ipv6Addr::from(next_hop.array::<16>()?),
+            })
+        }
+        uapi::SEG6_LOCAL_ACTION_END_DX4 => {
+            let next_hop = attrs.require(attr::NH4, fmt!("End.DX4 requires nh4"))?;
+
+            Behavior::EndDx4(EndDx4 {
+                next_hop: Ipv4Addr::from(next_hop.array::<4>()?),
+            })
+        }
         uapi::SEG6_LOCAL_ACTION_END_DT6 => return Ok(Draft::EndDt6),
         uapi::SEG6_LOCAL_ACTION_END_DT4 => {
-            return attrs.require(attr::VRFTABLE).map(|_| Draft::EndDt4);
+            return attrs
+                .require(attr::VRFTABLE, fmt!("End.DT4 requires vrftable"))
+                .map(Draft::EndDt4);
         }
         uapi::SEG6_LOCAL_ACTION_END_DT46 => {
-            return attrs.require(attr::VRFTABLE).map(|_| Draft::EndDt46);
+            return attrs
+                .require(attr::VRFTABLE, fmt!("End.DT46 requires vrftable"))
+                .map(Draft::EndDt46);
         }
-        uapi::SEG6_LOCAL_ACTION_END_B6 => Behavior::EndB6(EndB6 {
-            srh: parse_srh(attrs.require(attr::SRH)?)?,
-            encapsulation: Encapsulation::Insert,
-        }),
-        uapi::SEG6_LOCAL_ACTION_END_B6_ENCAP => Behavior::EndB6(EndB6 {
-            srh: parse_srh(attrs.require(attr::SRH)?)?,
-            encapsulation: Encapsulation::Push,
-        }),
-        uapi::SEG6_LOCAL_ACTION_END_BPF => Behavior::EndBpf(parse_bpf(attrs.require(attr::BPF)?)?),
-        _ => return Err(EINVAL),
+        uapi::SEG6_LOCAL_ACTION_END_B6 => {
+            let srh = attrs.require(attr::SRH, fmt!("End.B6 requires srh"))?;
+
+            Behavior::EndB6(EndB6 {
+                srh: parse_srh(attrs, srh)?,
+                encapsulation: Encapsulation::Insert,
+            })
+        }
+        uapi::SEG6_LOCAL_ACTION_END_B6_ENCAP => {
+            let srh = attrs.require(attr::SRH, fmt!("End.B6.Encaps requires srh"))?;
+
+            Behavior::EndB6(EndB6 {
+                srh: parse_srh(attrs, srh)?,
+                encapsulation: Encapsulation::Push,
+            })
+        }
+        uapi::SEG6_LOCAL_ACTION_END_BPF => {
+            let nest = attrs.require(attr::BPF, fmt!("End.BPF requires endpoint"))?;
+
+            Behavior::EndBpf(parse_bpf(&attrs.parse_nested(nest, &BPF_POLICY)?)?)
+        }
+        action => return Err(attrs.refuse(attr, fmt!("Unknown action {action}"), EINVAL)),
     };
 
     Ok(Draft::Complete(behavior))
 }
 
 /// Replaces `seg6_end_dt6_build()`.
-fn parse_end_dt6(
-    attrs: &Attrs<'_, { attr::N }>,
-    net: &Namespace,
-    extack: Option<&ExtAck>,
-) -> Result<EndDt6> {
+fn parse_end_dt6(request: &Request<'_>, attrs: &Attrs<'_, { attr::N }>) -> Result<EndDt6> {
     match (attrs.find(attr::TABLE), attrs.find(attr::VRFTABLE)) {
         (Some(table), None) => Ok(EndDt6::Table(table.u32()?)),
-        (None, Some(_)) => Ok(EndDt6::Vrf(parse_vrf(attrs, net, extack)?)),
-        _ => Err(fail(extack, c"table or vrftable must be specified", EINVAL)),
+        (None, Some(table)) => Ok(EndDt6::Vrf(parse_vrf(attrs, table, request.net)?)),
+        _ => Err(request.refuse(fmt!("table or vrftable must be specified"), EINVAL)),
     }
 }
 
 /// Finds the VRF that has the requested table. Replaces `__seg6_end_dt_vrf_build()`.
-fn parse_vrf(
-    attrs: &Attrs<'_, { attr::N }>,
-    net: &Namespace,
-    extack: Option<&ExtAck>,
-) -> Result<Vrf> {
-    let table = attrs.require(attr::VRFTABLE)?.u32()?;
+fn parse_vrf(attrs: &Attrs<'_, { attr::N }>, table: &Attr, net: &Namespace) -> Result<Vrf> {
+    Vrf::find(net, table.u32()?).map_err(|error| {
+        let reason = match error {
+            EPERM => "Strict mode for VRF is disabled",
+            ENODEV => "Table has no associated VRF device",
+            _ => "The kernel has no VRFs",
+        };
 
-    Vrf::find(net, table).map_err(|error| match error {
-        EPERM => fail(extack, c"Strict mode for VRF is disabled", error),
-        ENODEV => fail(extack, c"Table has no associated VRF device", error),
-        _ => error,
+        attrs.refuse(table, fmt!("{reason}"), error)
     })
 }
 
-/// Tells the reason of an error.
-fn fail(extack: Option<&ExtAck>, msg: &CStr, error: Error) -> Error {
-    if let Some(extack) = extack {
-        extack.set_msg(msg);
-    }
-    error
-}
-
 /// Replaces `parse_nla_srh()`.
-fn parse_srh(attr: &Attr) -> Result<KVec<u8>> {
+fn parse_srh(attrs: &Attrs<'_, { attr::N }>, attr: &Attr) -> Result<KVec<u8>> {
     let srh = attr.payload();
+    let checked = if srh.len() < MIN_SRH {
+        Err(Fault::Length)
+    } else {
+        srh::validate(srh, Form::Full)
+    };
 
-    if srh.len() < MIN_SRH || !srh::is_valid(srh, Form::Full) {
-        return Err(EINVAL);
-    }
+    checked.map_err(|fault| attrs.refuse(attr, fmt!("{}", fault.text()), EINVAL))?;
     let mut copy = KVec::with_capacity(srh.len(), GFP_KERNEL)?;
     copy.extend_from_slice(srh, GFP_KERNEL)?;
     Ok(copy)
 }
 
-fn parse_bpf(nest: &Attr) -> Result<EndBpf> {
-    let attrs = nest.parse_nested(&BPF_POLICY, None)?;
-    let prog = attrs.require(attr::BPF_PROG)?;
-    let name = attrs.require(attr::BPF_PROG_NAME)?.payload();
-    let name = CStr::from_bytes_until_nul(name).map_err(|_| EINVAL)?;
+fn parse_bpf(attrs: &Attrs<'_, { attr::N_BPF }>) -> Result<EndBpf> {
+    let prog = attrs.require(attr::BPF_PROG, fmt!("endpoint requires a program"))?;
+    let name = attrs.require(
+        attr::BPF_PROG_NAME,
+        fmt!("endpoint requires the name of its program"),
+    )?;
+    let name = CStr::from_bytes_until_nul(name.payload()).map_err(|_| EINVAL)?;
+    let fd = prog.u32()?;
 
     Ok(EndBpf {
         name: CString::try_from(name)?,
-        prog: Prog::from_fd(prog.u32()?, ProgType::LWT_SEG6LOCAL)?,
+        prog: Prog::from_fd(fd, ProgType::LWT_SEG6LOCAL).map_err(|error| {
+            let reason = match error {
+                EBADF => "an open file",
+                _ => "a BPF program of type lwt_seg6local",
+            };
+
+            attrs.refuse(
+                prog,
+                fmt!("Descriptor {} is not {reason}", fd as i32),
+                error,
+            )
+        })?,
     })
 }
 
 /// The values of the counters in a request are ignored, but all three have to be there.
-fn parse_counters(nest: &Attr) -> Result<Counters> {
-    let attrs = nest.parse_nested(&COUNTERS_POLICY, None)?;
-
-    for counter in [attr::CNT_PACKETS, attr::CNT_BYTES, attr::CNT_ERRORS] {
-        attrs.require(counter)?;
+fn parse_counters(attrs: &Attrs<'_, { attr::N_COUNTERS }>) -> Result<Counters> {
+    for (counter, name) in [
+        (attr::CNT_PACKETS, "packets"),
+        (attr::CNT_BYTES, "bytes"),
+        (attr::CNT_ERRORS, "errors"),
+    ] {
+        attrs.require(counter, fmt!("Counters require {name}"))?;
     }
     Counters::new()
 }
 
-fn parse_flavors(nest: &Attr, supported: u32, extack: Option<&ExtAck>) -> Result<Flavors> {
-    let attrs = nest.parse_nested(&FLAVORS_POLICY, None)?;
-    let operations = attrs.require(attr::FLV_OPERATION)?.u32()?;
+fn parse_flavors(attrs: &Attrs<'_, { attr::N_FLAVORS }>, supported: u32) -> Result<Flavors> {
+    let attr = attrs.require(attr::FLV_OPERATION, fmt!("flavors require operation"))?;
+    let operations = attr.u32()?;
 
     if operations & !supported != 0 {
-        return Err(fail(extack, c"Unsupported Flavor operation(s)", EOPNOTSUPP));
+        return Err(attrs.refuse(attr, fmt!("Unsupported Flavor operation(s)"), EOPNOTSUPP));
     }
     let mut lengths = Lengths::default();
     if operations & Flavors::NEXT_CSID != 0 {
-        let bits = |ty, default| attrs.find(ty).map_or(Ok(default), Attr::u8);
-        let block = bits(attr::FLV_LCBLOCK_BITS, lengths.block_bits())?;
-        let node = bits(attr::FLV_LCNODE_FN_BITS, lengths.node_bits())?;
+        let [block, node] =
+            [attr::FLV_LCBLOCK_BITS, attr::FLV_LCNODE_FN_BITS].map(|ty| attrs.find(ty));
+        let bits = |attr: Option<&Attr>, default| attr.map_or(Ok(default), Attr::u8);
 
-        lengths = Lengths::new(block, node).ok_or_else(|| {
-            fail(
-                extack,
-                c"Invalid Locator Block/Node Function lengths",
+        lengths = Lengths::new(
+            bits(block, lengths.block_bits())?,
+            bits(node, lengths.node_bits())?,
+        )
+        .ok_or_else(|| {
+            attrs.refuse(
+                block.or(node).unwrap_or(attr),
+                fmt!("Invalid Locator Block/Node Function lengths"),
                 EINVAL,
             )
         })?;

@@ -74,27 +74,71 @@ pub(crate) enum Form {
     Reduced,
 }
 
+/// What can be wrong with an SRH.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// There are not even the octets before the segment list.
+    Length,
+    /// The routing type is another one.
+    Type,
+    /// The header length does not say the length.
+    HdrLen,
+    /// Not all segments up to the last entry are inside.
+    LastEntry,
+    /// There are fewer segments than are left.
+    SegmentsLeft,
+    /// The TLVs do not end where the header does.
+    Tlvs,
+}
+
+impl Fault {
+    /// Returns the fault as a message.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Length => "SRH is shorter than its header and a segment",
+            Self::Type => "SRH has another routing type than 4",
+            Self::HdrLen => "SRH is not as long as Hdr Ext Len says",
+            Self::LastEntry => "Last Entry of the SRH is not among its segments",
+            Self::SegmentsLeft => "Segments Left of the SRH exceeds Last Entry",
+            Self::Tlvs => "TLVs of the SRH do not end where it ends",
+        }
+    }
+}
+
 /// Whether `bytes` are a valid SRH from the first to the last octet: of the length that it states,
 /// with all segments up to the last entry, and complete TLVs behind them.
 ///
 /// Replaces `seg6_validate_srh()`.
 pub(crate) fn is_valid(bytes: &[u8], form: Form) -> bool {
-    let Some(fixed) = bytes.first_chunk::<FIXED_LEN>() else {
-        return false;
-    };
+    validate(bytes, form).is_ok()
+}
+
+/// The same, with the first fault that is found.
+#[inline(always)]
+pub(crate) fn validate(bytes: &[u8], form: Form) -> Result<(), Fault> {
+    let fixed = bytes.first_chunk::<FIXED_LEN>().ok_or(Fault::Length)?;
     let &[_, hdr_len, routing_type, segments_left, last_entry, ..] = fixed;
     let most_left = match form {
         Form::Full => u16::from(last_entry),
         Form::Reduced => u16::from(last_entry) + 1,
     };
 
-    routing_type == ROUTING_TYPE
-        && stated_len(fixed) == bytes.len()
-        && u16::from(last_entry) < u16::from(hdr_len / 2)
-        && u16::from(segments_left) <= most_left
-        && bytes
-            .get(tlvs_offset(last_entry)..)
-            .is_some_and(tlvs_are_complete)
+    if routing_type != ROUTING_TYPE {
+        return Err(Fault::Type);
+    }
+    if stated_len(fixed) != bytes.len() {
+        return Err(Fault::HdrLen);
+    }
+    if u16::from(last_entry) >= u16::from(hdr_len / 2) {
+        return Err(Fault::LastEntry);
+    }
+    if u16::from(segments_left) > most_left {
+        return Err(Fault::SegmentsLeft);
+    }
+    match bytes.get(tlvs_offset(last_entry)..) {
+        Some(tlvs) if tlvs_are_complete(tlvs) => Ok(()),
+        _ => Err(Fault::Tlvs),
+    }
 }
 
 /// Whether `tlvs` is a sequence of TLVs without a rest.
@@ -238,6 +282,26 @@ mod tests {
         ));
         assert!(is_valid(&srh::<48>(1, 1, &[PAD1, 6, 5]), Form::Full));
         assert!(!is_valid(&srh::<48>(1, 1, &[PAD1, 6, 6]), Form::Full));
+    }
+
+    #[test]
+    fn the_first_fault_is_told() {
+        let fault = |bytes: &[u8]| validate(bytes, Form::Full).err();
+        let mut bytes = srh::<48>(2, 2, &[6, 7]);
+
+        assert_eq!(fault(&bytes[..7]), Some(Fault::Length));
+        bytes[2] = 3;
+        assert_eq!(fault(&bytes[..40]), Some(Fault::Type));
+        bytes[2] = ROUTING_TYPE;
+        assert_eq!(fault(&bytes[..40]), Some(Fault::HdrLen));
+        assert_eq!(fault(&bytes), Some(Fault::LastEntry));
+        bytes[4] = 1;
+        assert_eq!(fault(&bytes), Some(Fault::SegmentsLeft));
+        bytes[3] = 1;
+        bytes[40..42].copy_from_slice(&[6, 7]);
+        assert_eq!(fault(&bytes), Some(Fault::Tlvs));
+        bytes[41] = 6;
+        assert_eq!(fault(&bytes), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 use crate::{
     bindings,
     error::from_result,
+    fmt,
     net::{
         device::Namespace,
         nlattr::{
@@ -94,6 +95,13 @@ pub struct Request<'a> {
     pub is_ipv6: bool,
     /// Takes the reason of a failure.
     pub extack: Option<&'a ExtAck>,
+}
+
+impl Request<'_> {
+    /// Tells why the request is refused, whatever its attributes are; returns `error`.
+    pub fn refuse(&self, msg: fmt::Arguments<'_>, error: Error) -> Error {
+        ExtAck::refuse(self.extack, self.attrs, msg, error)
+    }
 }
 
 /// The state of a route that processes the packets that it receives.

@@ -7,8 +7,13 @@
 use crate::{
     bindings,
     error::to_result,
+    fmt::{
+        self,
+        Write, //
+    },
     net::skbuff::SkBuff,
     prelude::*,
+    str::NullTerminatedFormatter,
     types::Opaque, //
 };
 use core::{
@@ -118,6 +123,44 @@ impl ExtAck {
         unsafe { bindings::do_trace_netlink_extack(extack._msg) };
     }
 
+    /// Sets a message that is made now, of which what does not fit is left out.
+    pub fn set_fmt(&self, msg: fmt::Arguments<'_>) {
+        let mut buffer = [0; bindings::NETLINK_MAX_FMTMSG_LEN as usize];
+
+        if let Some(mut text) = NullTerminatedFormatter::new(&mut buffer) {
+            let _ = text.write_fmt(msg);
+        }
+        if let Ok(msg) = CStr::from_bytes_until_nul(&buffer) {
+            self.set_msg(msg);
+        }
+    }
+
+    /// Tells that there is no attribute of type `ty` in `nest`, and why there should be one.
+    fn set_missing(&self, ty: u16, nest: &Attr, msg: fmt::Arguments<'_>) {
+        self.set_fmt(msg);
+        // SAFETY: As in `set_msg()`. Nobody reads the nest through this pointer: it says where in the
+        // request the nest is.
+        unsafe {
+            (*self.0.get()).miss_type = ty;
+            (*self.0.get()).miss_nest = nest.0.get();
+        }
+    }
+
+    /// Tells which attribute is wrong, and why; returns `error`.
+    pub(crate) fn refuse(
+        extack: Option<&Self>,
+        attr: &Attr,
+        msg: fmt::Arguments<'_>,
+        error: Error,
+    ) -> Error {
+        if let Some(extack) = extack {
+            extack.set_fmt(msg);
+            // SAFETY: As in `set_missing()`.
+            unsafe { (*extack.0.get()).bad_attr = attr.0.get() };
+        }
+        error
+    }
+
     /// Tells user space nothing of the policy that an attribute breaks, which may be gone like the
     /// message.
     fn forget_policy(&self) {
@@ -169,11 +212,11 @@ impl Attr {
     /// Parses the attributes in the payload, as liberally as `nla_parse_nested_deprecated()`.
     ///
     /// Fails as that does: with `ERANGE` or `EINVAL` if an attribute breaks its rule.
-    pub fn parse_nested<const N: usize>(
-        &self,
+    pub fn parse_nested<'a, const N: usize>(
+        &'a self,
         policy: &Policy<N>,
-        extack: Option<&ExtAck>,
-    ) -> Result<Attrs<'_, N>> {
+        extack: Option<&'a ExtAck>,
+    ) -> Result<Attrs<'a, N>> {
         let mut table = [ptr::null_mut(); N];
         let max_type = c_int::try_from(N).map_err(|_| EINVAL)? - 1;
 
@@ -193,11 +236,16 @@ impl Attr {
         }
         result?;
 
-        Ok(Attrs(table.map(|attr| {
+        let found = table.map(|attr| {
             // SAFETY: The function stores null or pointers into the payload, which `self` keeps
             // valid.
             unsafe { attr.cast::<Attr>().as_ref() }
-        })))
+        });
+        Ok(Attrs {
+            found,
+            nest: self,
+            extack,
+        })
     }
 }
 
@@ -231,17 +279,42 @@ impl Attr {
 /// assert!(attrs.find(9).is_none());
 /// # Ok::<(), Error>(())
 /// ```
-pub struct Attrs<'a, const N: usize>([Option<&'a Attr>; N]);
+pub struct Attrs<'a, const N: usize> {
+    found: [Option<&'a Attr>; N],
+    /// What they are in.
+    nest: &'a Attr,
+    /// Takes the reason of a failure.
+    extack: Option<&'a ExtAck>,
+}
 
 impl<'a, const N: usize> Attrs<'a, N> {
     /// Returns the attribute of type `ty`, if there is one.
     pub fn find(&self, ty: u16) -> Option<&'a Attr> {
-        self.0.get(usize::from(ty)).copied().flatten()
+        self.found.get(usize::from(ty)).copied().flatten()
     }
 
-    /// Returns the attribute of type `ty`; fails with `EINVAL` if there is none.
-    pub fn require(&self, ty: u16) -> Result<&'a Attr> {
-        self.find(ty).ok_or(EINVAL)
+    /// Returns the attribute of type `ty`; if there is none, tells so and fails with `EINVAL`.
+    pub fn require(&self, ty: u16, msg: fmt::Arguments<'_>) -> Result<&'a Attr> {
+        self.find(ty).ok_or_else(|| {
+            if let Some(extack) = self.extack {
+                extack.set_missing(ty, self.nest, msg);
+            }
+            EINVAL
+        })
+    }
+
+    /// Tells which attribute is wrong, and why; returns `error`.
+    pub fn refuse(&self, attr: &Attr, msg: fmt::Arguments<'_>, error: Error) -> Error {
+        ExtAck::refuse(self.extack, attr, msg, error)
+    }
+
+    /// Parses the attributes in one of these, as [`Attr::parse_nested`].
+    pub fn parse_nested<const M: usize>(
+        &self,
+        nest: &'a Attr,
+        policy: &Policy<M>,
+    ) -> Result<Attrs<'a, M>> {
+        nest.parse_nested(policy, self.extack)
     }
 }
 

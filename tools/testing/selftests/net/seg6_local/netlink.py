@@ -10,7 +10,7 @@ NLMSG_ERROR, NLMSG_DONE = 2, 3
 F_REQUEST, F_ACK, F_DUMP = 1, 4, 0x300
 F_REPLACE, F_EXCL, F_CREATE, F_APPEND = 0x100, 0x200, 0x400, 0x800
 ACK_TLVS = 0x200
-ERROR_TEXT, ERROR_OFFSET, ERROR_POLICY = 1, 2, 4
+ERROR_TEXT, ERROR_OFFSET, ERROR_POLICY, ERROR_MISSING, ERROR_NEST = 1, 2, 4, 5, 6
 NESTED = 0x8000
 FIB_MATCH = 0x2000
 
@@ -104,6 +104,7 @@ class Rtnl:
         self.sock.bind((0, groups))
         self.sock.settimeout(10)
         self.sequence = 0
+        self.sent = b""
         self.told = {}
 
     def receive(self):
@@ -118,7 +119,8 @@ class Rtnl:
         """Sends a request; returns (errno, extack text or None, replies)."""
         self.sequence += 1
         flags |= F_REQUEST | (0 if flags & F_DUMP == F_DUMP else F_ACK)
-        self.sock.send(struct.pack("=IHHII", 16 + len(body), kind, flags, self.sequence, 0) + body)
+        self.sent = struct.pack("=IHHII", 16 + len(body), kind, flags, self.sequence, 0) + body
+        self.sock.send(self.sent)
         replies = []
         while True:
             for kind, flags, sequence, payload in self.receive():
@@ -136,6 +138,19 @@ class Rtnl:
         self.told = parse(payload[20:]) if flags & ACK_TLVS else {}
         text = self.told.get(ERROR_TEXT)
         return errno, text.rstrip(b"\0").decode() if text else None
+
+    def named(self):
+        """The attributes that the last error names: the wrong one, the type of the missing one, what that lacks in."""
+        missing = self.told.get(ERROR_MISSING)
+        return self.pointed(ERROR_OFFSET), missing and struct.unpack("=I", missing)[0], self.pointed(ERROR_NEST)
+
+    def pointed(self, kind):
+        """The attribute of the last request that the error points to; None if it does not."""
+        if kind not in self.told:
+            return None
+        at, = struct.unpack("=I", self.told[kind])
+        length, = struct.unpack_from("=H", self.sent, at)
+        return self.sent[at:at + length + (-length % 4)]
 
     def flood(self, kind, bodies, flags=0):
         """Sends many requests at once; returns the set of their (errno, extack text)."""

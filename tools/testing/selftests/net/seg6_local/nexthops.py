@@ -253,7 +253,8 @@ def main():
         suite.add(f"nexthop object: {name}", partial(by_nexthop, net, data, packet, want))
         suite.add(f"saved and restored: {name}", partial(restored, net, data, packet, want))
     suite.add("nexthop object is changed", partial(changed_nexthop, net),
-              ([[(OUT, SENT)], [(ALT, SENT)], [(ALT, SENT)]], (errno.EINVAL, None)))
+              ([[(OUT, SENT)], [(ALT, SENT)], [(ALT, SENT)]], (errno.EINVAL, "End.X requires nh6")),
+              ("B33", ([[(OUT, SENT)], [(ALT, SENT)], [(ALT, SENT)]], (errno.EINVAL, None))))
     suite.add("nexthop group", partial(group, net))
     suite.add("multipath route", partial(multipath, net))
     suite.add("route is changed", partial(changed_route, net),
