@@ -1,8 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# With IPV6_SEG6_LOCAL_RUST=n the compiler makes the same code as from the unpatched source. Compiles the
-# files that the switch touches from the pristine tree, with the very command of the IMPL=c build, and
-# compares the disassembly with all relocations. Prints TAP.
+# The kernel of IMPL=c is mainline's: with IPV6_SEG6_LOCAL_RUST=n the compiler makes the same code as from the
+# unpatched source. Compiles the files that the patches touch from the pristine tree, with the very command of
+# that build, and compares the disassembly with all relocations. Prints TAP.
+#
+# The patches in patches/fixes change what C does, for every kernel that has them; IMPL=c is built without.
 set -euo pipefail
 # shellcheck source=tools/host/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -30,7 +32,7 @@ compare='
 
 number=0
 # Not addrconf.o, whose messages tell numbers of lines.
-objects=(net/ipv6/{seg6_local,ip6_fib,fib6_rules,route,ndisc}.o net/core/filter.o)
+objects=(net/ipv6/{seg6_local,seg6_iptunnel,ip6_fib,fib6_rules,route,ndisc}.o net/core/{dev,filter}.o)
 echo "1..${#objects[@]}"
 for object in "${objects[@]}"; do
 	number=$((number + 1))

@@ -15,7 +15,8 @@ check_choice CONFIG base debug debug-rt uml uml-bench
 "$tools/root.sh"
 "$tools/source.sh"
 lock build
-"$tools/tree.py" "$pristine" "$tree"
+"$tools/tree.py" "$pristine" "$patched"
+[ "$IMPL" != c ] || "$tools/tree.py" --mainline "$pristine" "$tree" "$patched"
 fork_build_dir
 configure
 

@@ -21,7 +21,9 @@ if [ -n "${KERNEL_SRC:-}" ]; then
 	pristine=$(realpath "$KERNEL_SRC")
 	variant=own-$(cksum <<<"$pristine" | cut -d' ' -f1)
 fi
-tree=$cache/tree-$variant                 # with patches and overlay
+patched=$cache/tree-$variant              # with patches and overlay
+tree=$patched
+[ "$IMPL" != c ] || tree=$cache/tree-mainline-$variant # without patches/fixes: C is that of mainline
 
 # Directory of one kernel build.
 build_dir() { # impl config

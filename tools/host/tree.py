@@ -3,9 +3,12 @@
 """Lays patches/ and the overlay of this repository over a kernel source.
 
     tree.py PRISTINE TREE
+    tree.py --mainline PRISTINE TREE NEIGHBOR
+                            the same without patches/fixes, which change what C does
     tree.py --list          names of the files to lay over
 
-TREE starts as a copy of PRISTINE made of hard links. Patches are applied to copies of the files that they
+TREE starts as a copy of PRISTINE made of hard links, or of NEIGHBOR, a tree with the fixes, so that what is equal has
+the same time. Patches are applied to copies of the files that they
 touch, and only files whose content differs are then replaced in TREE: what did not change keeps its time
 and is not built again, also from a fresh clone. Files of an earlier run that are no longer patched or
 overlaid go back to what they were.
@@ -30,13 +33,16 @@ OVERLAY = (
 )
 
 
-def copy_pristine(pristine, tree):
+def copy_tree(source, tree):
     """Makes the tree: hard links where possible, written under another name first."""
     staging = Path(f"{tree}.tmp")
     shutil.rmtree(staging, ignore_errors=True)
-    if subprocess.run(["cp", "-al", pristine, staging], check=False, stderr=subprocess.DEVNULL).returncode:
+    if subprocess.run(["cp", "-al", source, staging], check=False, stderr=subprocess.DEVNULL).returncode:
         shutil.rmtree(staging, ignore_errors=True)
-        subprocess.run(["cp", "-a", "--reflink=auto", pristine, staging], check=True)
+        subprocess.run(["cp", "-a", "--reflink=auto", source, staging], check=True)
+    manifest = Path(f"{source}.manifest")
+    if manifest.exists():
+        shutil.copy(manifest, f"{tree}.manifest")
     staging.rename(tree)
 
 
@@ -50,18 +56,24 @@ def overlay_files():
     return [name for name in sorted(names) if (REPO / name).is_file() and name]
 
 
-def patches(pristine):
+def names_in(name):
+    """The names of patches in a list."""
+    return (REPO / "patches" / name).read_text().split()
+
+
+def patches(pristine, left_out):
     """The patches in the order of patches/series; patches/7.2/NAME takes the place of NAME for Linux 7.2."""
     makefile = (pristine / "Makefile").read_text()
     version = ".".join(re.findall(r"^(?:VERSION|PATCHLEVEL) = (\d+)$", makefile, re.MULTILINE))
-    for name in (REPO / "patches" / "series").read_text().split():
+    for name in names_in("series"):
         variant = REPO / "patches" / version / name
-        yield variant if variant.exists() else REPO / "patches" / name
+        if name not in left_out:
+            yield variant if variant.exists() else REPO / "patches" / name
 
 
-def apply_patches(pristine, stage):
-    """Applies all patches in the stage, which gets a copy of each file that they name."""
-    for patch in patches(pristine):
+def apply_patches(pristine, stage, left_out):
+    """Applies the patches in the stage, which gets a copy of each file that they name."""
+    for patch in patches(pristine, left_out):
         for touched in re.findall(r"^(?:---|\+\+\+) [ab]/(\S+)", patch.read_text(), re.MULTILINE):
             if (pristine / touched).exists() and not (stage / touched).exists():
                 copy(pristine / touched, stage / touched)
@@ -118,12 +130,14 @@ def main():
     if sys.argv[1:] == ["--list"]:
         print(*overlay_files(), sep="\n")
         return
-    pristine, tree = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
+    is_mainline = sys.argv[1] == "--mainline"
+    pristine, tree, *neighbor = map(Path, sys.argv[2:] if is_mainline else sys.argv[1:])
+    pristine = pristine.resolve()
     if not tree.exists():
-        copy_pristine(pristine, tree)
+        copy_tree(*neighbor or [pristine], tree)
     with tempfile.TemporaryDirectory() as directory:
         stage = Path(directory)
-        apply_patches(pristine, stage)
+        apply_patches(pristine, stage, names_in("fixes") if is_mainline else ())
         apply_overlay(pristine, stage)
         sync(pristine, stage, tree)
 
