@@ -11,10 +11,17 @@ if [[ $CONFIG == uml* ]]; then
 	image=linux
 fi
 
+module=net/ipv6/seg6_local/seg6_local.ko
+built=$build/.built                       # made when a build of all has succeeded
+
 # Runs the kernel's make in $build on the patched tree.
 kmake() {
-	binds=(--ro-bind "$tree" /seg6/src --bind "$build" /seg6/build)
+	kmake_binds
 	sandbox "${kbuild[@]}" "$@"
+}
+
+kmake_binds() {
+	binds=(--ro-bind "$tree" /seg6/src --bind "$build" /seg6/build)
 }
 
 # A new build directory starts as a copy of the finished one that is nearest to it.
@@ -79,6 +86,14 @@ configure() {
 	mv "$build/.fragments" "$build/.fragments.done"
 }
 
+# Whether the kernel was built and nothing of ours but the module has changed since: the module then fits to it.
+only_module_changed() {
+	local same=(-path "$tree/$(dirname "$module")" -o -path "$tree/Documentation" -o -path "$tree/samples"
+		-o -path "$tree/tools")
+	[ -f "$built" ] && [ "$built" -nt "$build/.config" ] &&
+		[ -z "$(find "$tree" \( "${same[@]}" \) -prune -o -newer "$built" -print -quit)" ]
+}
+
 # Installs the modules where the guest finds them, if one of them is new.
 install_modules() {
 	local stamp=$build/modules/stamp
@@ -87,4 +102,14 @@ install_modules() {
 	kmake INSTALL_MOD_PATH=/seg6/build/modules modules_install >"$logs/modules_install.log" 2>&1 ||
 		die "installing the modules failed" "log: $logs/modules_install.log"
 	touch "$stamp"
+}
+
+# Installs only seg6_local.ko, as modules_install does: the kernel's make deletes modules.order when it has built a
+# single module.
+install_module() {
+	local release
+	release=$(cat "$build/include/config/kernel.release")
+	cp "$build/$module" "$build/modules/lib/modules/$release/kernel/$module"
+	kmake_binds
+	sandbox depmod -b /seg6/build/modules "$release"
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Builds the kernel that IMPL and CONFIG name, with everything that it needs first. With the argument
-# "module" only seg6_local.ko of a kernel that exists.
+# "module" only seg6_local.ko, if the kernel is there and nothing else has changed since it was built.
 set -euo pipefail
 # shellcheck source=tools/host/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -10,6 +10,7 @@ check_choice IMPL rust c rust-builtin
 check_choice CONFIG base debug debug-rt uml uml-bench
 [[ "$IMPL $CONFIG" != "rust uml"* ]] ||
 	die "User Mode Linux can not load modules in Rust (R_X86_64_GOTPCREL): use IMPL=rust-builtin or c"
+[ "${1:-}" != module ] || [ "$IMPL" = rust ] || die "IMPL=$IMPL has no module: run 'make kernel IMPL=$IMPL'"
 "$tools/cache.sh"
 "$tools/host-packages.sh"
 "$tools/root.sh"
@@ -20,17 +21,22 @@ lock build
 fork_build_dir
 configure
 
-case ${1:-} in
-module)
-	module=net/ipv6/seg6_local/seg6_local.ko
-	step "$(basename "$module")" module.log 0 kmake "$module"
-	;;
-*)
-	expected=0
+build_all() {
+	local expected=0 log
 	[ -f "$build/vmlinux" ] || expected=$(cat "$cache/objects" 2>/dev/null || echo 1900)
 	log=$(basename "$build").log
 	step "kernel IMPL=$IMPL CONFIG=$CONFIG" "$log" "$expected" kmake "$(basename "$image")" modules
 	[ "$expected" = 0 ] || objects "$logs/$log" >"$cache/objects"
-	;;
-esac
-install_modules
+	install_modules
+}
+
+build_module() {
+	step "$(basename "$module")" module.log 0 kmake "$module"
+	install_module
+}
+
+what=all
+[ "${1:-}" != module ] || ! only_module_changed || what=module
+rm -f "$built"
+"build_$what"
+touch "$built"
