@@ -66,8 +66,7 @@ module:
 	@$(host)/kernel.sh module
 
 vm:
-	@$(host)/kernel.sh
-	@$(host)/vm.sh
+	@$(host)/boot.sh
 
 diff:
 	@$(host)/diff.sh
@@ -85,8 +84,7 @@ churn:
 	@$(host)/churn.sh
 
 kunit:
-	@IMPL=rust-builtin $(host)/kernel.sh
-	@$(host)/kunit.py
+	@$(host)/kunit.sh
 
 lint doc patches fuzz fuzz-host:
 	@$(host)/$@.sh

@@ -50,7 +50,7 @@ class Kernel:
         self.instructions, self.merged, self.problems = {}, {}, []
         log, last = vm.LOGS / f"bench-{impl}.log", ""
         with vm.boot(impl, " ".join([PROGRAM, *arguments]), log, ICOUNT="1",
-                     VM_OUTPUT=str(vm.CACHE / "selftests")) as guest:
+                     VM_OUTPUT=str(vm.RUN / "selftests")) as guest:
             for line in guest.stdout:
                 last = line.rstrip("\r\n")
                 if match := FIGURE.fullmatch(last):

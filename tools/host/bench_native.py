@@ -30,7 +30,7 @@ def measure(impl, wanted, say):
     log = vm.LOGS / f"bench-native-{impl}.log"
     command = shlex.join(["/mnt/host/tools/testing/selftests/net/seg6_local/bench.py", *wanted])
     spent, runs, problems, last = {}, [], [], ""
-    with vm.boot(impl, command, log, CONFIG=CONFIG, VM_OUTPUT=str(vm.CACHE / "selftests")) as guest:
+    with vm.boot(impl, command, log, CONFIG=CONFIG, VM_OUTPUT=str(vm.RUN / "selftests")) as guest:
         for line in guest.stdout:
             last = line.rstrip("\r\n")
             if last.startswith("# ["):

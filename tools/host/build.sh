@@ -12,7 +12,13 @@ if [[ $CONFIG == uml* ]]; then
 fi
 
 module=net/ipv6/seg6_local/seg6_local.ko
-built=$build/.built                       # made when a build of all has succeeded
+
+use_build() { # impl
+	build=$(build_dir "$1" "$CONFIG")
+	built=$build/.built                   # names the checkout of the last build, if that has succeeded
+	boot=$run/boot/$(basename "$build")   # copy of what a guest boots: image and modules
+}
+use_build "$IMPL"
 
 # Runs the kernel's make in $build on the patched tree.
 kmake() {
@@ -102,6 +108,42 @@ install_modules() {
 	kmake INSTALL_MOD_PATH=/seg6/build/modules modules_install >"$logs/modules_install.log" 2>&1 ||
 		die "installing the modules failed" "log: $logs/modules_install.log"
 	touch "$stamp"
+}
+
+# Keeps what guests boot for this run, while the lock `build` is held: a later build writes into these very files.
+keep_for_guests() {
+	rm -rf "$boot" "$boot.tmp"
+	mkdir -p "$boot.tmp" "$build/modules/lib/modules"
+	cp -a --reflink=auto "$build/$image" "$boot.tmp/"
+	cp -a --reflink=auto "$build/modules/lib/modules" "$boot.tmp/modules"
+	mv "$boot.tmp" "$boot"
+}
+
+# The same in a run that has not built: if the last build was of this checkout and has succeeded.
+find_for_guests() {
+	local hint="run 'make kernel IMPL=$IMPL CONFIG=$CONFIG'"
+	[ ! -d "$boot" ] || return 0
+	[ -f "$build/$image" ] || die "there is no $build/$image: $hint"
+	lock build
+	[ ! -d "$boot" ] || return 0
+	[ -f "$built" ] || die "the last build in $build has failed: $hint"
+	[ "$(cat "$built")" = "$repo" ] || die "the last build in $build is of $(cat "$built"): $hint"
+	keep_for_guests
+}
+
+# Holds the lock `build` until the script ends, for a look into builds; ends it if these are no longer what this run's
+# guests boot.
+hold_builds() { # impl...
+	local impl
+	for impl; do (use_build "$impl" && find_for_guests) || exit; done
+	lock build
+	for impl; do
+		(
+			use_build "$impl"
+			cmp -s "$build/$image" "$boot/$(basename "$image")" &&
+				diff -rq --no-dereference "$build/modules/lib/modules" "$boot/modules" >/dev/null
+		) || die "another run has changed the build of IMPL=$impl meanwhile"
+	done
 }
 
 # Installs only seg6_local.ko, as modules_install does: the kernel's make deletes modules.order when it has built a

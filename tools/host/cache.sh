@@ -2,15 +2,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Makes the cache folder and marks it as ours; `make clean` only works in a folder with that mark.
 set -euo pipefail
+export SEG6_RUN=none
 # shellcheck source=tools/host/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+# What cp and mkdir say tells why.
+cannot() {
+	die "the cache folder $cache ${1:-cannot be made}" "SEG6_CACHE=path takes another one"
+}
+
 if [ ! -f "$cache/CACHEDIR.TAG" ]; then
-	[ ! -d "$cache" ] || rmdir "$cache" 2>/dev/null || die "SEG6_CACHE=$cache exists and holds something else"
-	mkdir -p "$cache"
-	cat >"$cache/CACHEDIR.TAG" <<-END
+	mkdir -p "$cache" || cannot
+	[ -z "$(find "$cache" -mindepth 1 -not -name lost+found -print -quit)" ] ||
+		die "SEG6_CACHE=$cache exists and holds something else"
+	cat >"$cache/CACHEDIR.TAG" <<-END || cannot "cannot be written to"
 		Signature: 8a477f597d28d172789f06886806bc55
 		# Made by seg6local-rust (see https://bford.info/cachedir): toolchain, kernel source and builds.
 	END
 fi
-mkdir -p "$logs"
+[ -w "$cache" ] || cannot "cannot be written to"
+[ -f "$cache/.gitignore" ] || echo '*' >"$cache/.gitignore"

@@ -47,7 +47,7 @@ class Run:
     def run(self):
         """Runs the guest to its end."""
         output = []
-        with vm.boot(self.impl, self.command(), self.log, VM_OUTPUT=str(vm.CACHE / "selftests"),
+        with vm.boot(self.impl, self.command(), self.log, VM_OUTPUT=str(vm.RUN / "selftests"),
                      VM_TIMEOUT=str(DAY)) as guest:
             for line in guest.stdout:
                 self.take(line.rstrip("\r\n"))

@@ -24,3 +24,6 @@ lock clients
 for suite in bookworm sid; do
 	[ -d "$clients/iproute2-$suite" ] || step "iproute2 of Debian $suite" "clients-$suite.log" 0 fetch "$suite"
 done
+[ "$run" != "$cache" ] || exit 0
+rm -rf "$run/selftests/clients"
+cp -alT "$clients" "$run/selftests/clients"

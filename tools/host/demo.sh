@@ -8,5 +8,5 @@ export IMPL=rust
 
 "$tools/kernel.sh"
 "$tools/programs.sh" samples/bpf/seg6local demo
-export VM_OUTPUT=$cache/demo
+export VM_OUTPUT=$run/demo
 CMD=samples/bpf/seg6local/demo.py DIR=$repo exec "$tools/vm.sh"

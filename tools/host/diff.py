@@ -26,7 +26,7 @@ import generate
 import ktap
 from diff_case import cases
 
-FOLDER = vm.CACHE / "diff"
+FOLDER = vm.RUN / "diff"
 SHOWN = 20
 
 

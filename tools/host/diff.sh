@@ -3,7 +3,9 @@
 # Builds the two kernels that IMPL names, then compares them: see diff.py.
 set -euo pipefail
 export IMPL=${IMPL:-c rust}
+# shellcheck source=tools/host/lib.sh
+. "$(dirname "$0")/lib.sh"
 for impl in $IMPL; do
-	IMPL=$impl "$(dirname "$0")/kernel.sh"
+	IMPL=$impl "$tools/kernel.sh"
 done
-exec "$(dirname "$0")/diff.py"
+exec "$tools/diff.py"

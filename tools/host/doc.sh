@@ -8,5 +8,6 @@ export IMPL=rust
 
 "$tools/kernel.sh"
 lock build
+"$tools/tree.py" "$pristine" "$tree"
 step "rustdoc" rustdoc.log 0 kmake rustdoc
 echo "$build/Documentation/output/rust/rustdoc/kernel/index.html"

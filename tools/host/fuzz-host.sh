@@ -74,7 +74,6 @@ replay() {
 	echo "ok 1 $parser: $REPRO"
 }
 
-"$tools/cache.sh"
 "$tools/host-packages.sh"
 "$tools/root.sh"
 lock fuzz

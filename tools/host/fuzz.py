@@ -100,7 +100,7 @@ class Run:
     def run(self):
         """Runs the guest to its end."""
         rest = []
-        with vm.boot(self.impl, self.work.command(), self.log, VM_OUTPUT=str(vm.CACHE / "selftests"),
+        with vm.boot(self.impl, self.work.command(), self.log, VM_OUTPUT=str(vm.RUN / "selftests"),
                      VM_TIMEOUT=str(DAY), VM_CPUS="1") as guest:
             for line in lines(guest):
                 words = line.split(None, 3)

@@ -9,7 +9,8 @@ set -euo pipefail
 # shellcheck source=tools/host/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-build=$(build_dir c "$CONFIG")
+hold_builds c
+use_build c
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 binds=(--ro-bind "$pristine" /seg6/src --ro-bind "$build" /seg6/build --bind "$out" /seg6/out)

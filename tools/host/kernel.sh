@@ -11,7 +11,6 @@ check_choice CONFIG base debug debug-rt uml uml-bench
 [[ "$IMPL $CONFIG" != "rust uml"* ]] ||
 	die "User Mode Linux can not load modules in Rust (R_X86_64_GOTPCREL): use IMPL=rust-builtin or c"
 [ "${1:-}" != module ] || [ "$IMPL" = rust ] || die "IMPL=$IMPL has no module: run 'make kernel IMPL=$IMPL'"
-"$tools/cache.sh"
 "$tools/host-packages.sh"
 "$tools/root.sh"
 "$tools/source.sh"
@@ -39,4 +38,5 @@ what=all
 [ "${1:-}" != module ] || ! only_module_changed || what=module
 rm -f "$built"
 "build_$what"
-touch "$built"
+echo "$repo" >"$built"
+keep_for_guests

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# Paths and functions that the host scripts share. Source it; it runs nothing.
+# Paths and functions that the host scripts share. Source it; it runs nothing but, outside of a run, the script again
+# as one (see run.sh).
 
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 repo=$(cd "$tools/../.." && pwd)
+[ -n "${SEG6_RUN:-}" ] || exec "$tools/run.sh" "$0" "$@"
 # shellcheck source=tools/host/versions.sh
 . "$tools/versions.sh"
 
@@ -14,7 +16,8 @@ uml*) : "${IMPL:=rust-builtin}" ;;
 esac
 cache=${SEG6_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/seg6local}
 root=$cache/root                          # toolchain root, also the guest's root file system
-logs=$cache/log
+run=$SEG6_RUN                             # folder of this run
+logs=$run/log
 variant=$KERNEL_SERIES
 pristine=$cache/src-$variant              # kernel source as it came
 if [ -n "${KERNEL_SRC:-}" ]; then
@@ -29,7 +32,6 @@ tree=$patched
 build_dir() { # impl config
 	echo "$cache/build/$1-$2-$variant"
 }
-build=$(build_dir "$IMPL" "$CONFIG")
 
 die() {
 	printf 'error: %s\n' "$@" >&2

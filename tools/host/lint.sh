@@ -9,7 +9,8 @@ export IMPL=rust CONFIG=base
 
 "$tools/kernel.sh"
 lock build
-build=$(build_dir lint base)
+"$tools/tree.py" "$pristine" "$tree"
+use_build lint
 fork_build_dir
 configure
 cd "$repo"

@@ -30,7 +30,6 @@ overlay() {
 }
 
 cd "$repo"
-"$tools/cache.sh"
 rm -rf "$out"
 mkdir -p "$out"
 mail add-the-rust-implementation < <(overlay)

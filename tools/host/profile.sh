@@ -30,7 +30,7 @@ measure() { # impl build
 	local folder=$results/$1 start
 	cp "$2/System.map" "$results/plugin.so" "$folder"
 	start=$(sed -n 's/ T bpf_prog_test_run_xdp$//p' "$folder/System.map")
-	IMPL=$1 ICOUNT=1 VM_OUTPUT=$cache/selftests VM_CONSOLE=$logs/profile-$1.log VM_QEMU_DIR=$folder \
+	IMPL=$1 ICOUNT=1 VM_OUTPUT=$run/selftests VM_CONSOLE=$logs/profile-$1.log VM_QEMU_DIR=$folder \
 		VM_QEMU_OPTS="-plugin file=/seg6/qemu/plugin.so,start=$start,output=/seg6/qemu/counts" \
 		CMD="/mnt/host/tools/testing/selftests/net/seg6_local/profile_rows.py $(printf '%q ' "${rows[@]}")" \
 		exec "$tools/vm.sh" >"$folder/output"
@@ -44,6 +44,7 @@ pids+=($!)
 for pid in "${pids[@]}"; do
 	wait "$pid" || die "a row failed: $(grep -h '^error' "$results"/{c,rust}/output || echo "see $results")"
 done
+hold_builds c rust
 binds+=(--ro-bind "$c" /seg6/build/c --ro-bind "$rust" /seg6/build/rust --setenv llvm_version "$llvm_version"
 	--setenv RST "${RST:-}" --setenv INLINE "${INLINE:-}")
 sandbox python3 -B /seg6/tools/profile.py /seg6/results /seg6/build "${rows[@]}"

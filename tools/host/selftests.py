@@ -74,7 +74,7 @@ def run_guest(impl, names, report, command=guest_command, parse=ktap.parse_progr
     """
     console = vm.RESULTS / f"{impl}-{names[0]}-console.log"
     left, name, output = list(names), None, []
-    with vm.boot(impl, command(names), console, VM_OUTPUT=str(vm.CACHE / "selftests"), VM_TIMEOUT="3600",
+    with vm.boot(impl, command(names), console, VM_OUTPUT=str(vm.RUN / "selftests"), VM_TIMEOUT="3600",
                  **settings) as guest:
         for line in guest.stdout:
             match = MARK.match(line.rstrip("\r\n"))
@@ -111,7 +111,7 @@ def finish(impl, name, output, status, parse):
 def run_crash(test, report):
     """Runs one program alone and expects that the C kernel complains in the known way."""
     console = vm.RESULTS / f"c-{test.name}-console.log"
-    with vm.boot("c", guest_command([test.name]), console, VM_OUTPUT=str(vm.CACHE / "selftests"),
+    with vm.boot("c", guest_command([test.name]), console, VM_OUTPUT=str(vm.RUN / "selftests"),
                  VM_TIMEOUT="300", VM_APPEND=test.parameters) as guest:
         output = guest.communicate()[0]
     (vm.RESULTS / f"c-{test.name}.log").write_text(output)

@@ -9,6 +9,7 @@ set -euo pipefail
 
 behind_helpers=(bpf_update_srh_state)
 
+hold_builds c rust rust-builtin
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -102,7 +102,7 @@ def main():
     if not work:
         sys.exit(f"error: no test is called {name}")
     if not name and which != "upstream":
-        work += plan_once(impls, summary)
+        work = [*plan_once(impls, summary), *work]  # first: some look into the builds, which another run may change
     vm.RESULTS.mkdir(parents=True, exist_ok=True)
     print(f"logs: {vm.RESULTS}")
     pool = ThreadPoolExecutor(int(os.environ.get("SEG6_JOBS", "3")))

@@ -3,9 +3,11 @@
 # Builds what the tests need, then runs them: test.sh [quick|all|upstream], see test.py.
 set -euo pipefail
 impls=${IMPL:-rust rust-builtin c}
+# shellcheck source=tools/host/lib.sh
+. "$(dirname "$0")/lib.sh"
 for impl in $impls; do
-	IMPL=$impl "$(dirname "$0")/kernel.sh"
+	IMPL=$impl "$tools/kernel.sh"
 done
-"$(dirname "$0")/programs.sh" tools/testing/selftests/net/seg6_local selftests
-"$(dirname "$0")/clients.sh"
-exec "$(dirname "$0")/test.py" "$@"
+"$tools/programs.sh" tools/testing/selftests/net/seg6_local selftests
+"$tools/clients.sh"
+exec "$tools/test.py" "$@"

@@ -13,9 +13,8 @@ sys.path.append(str(SELFTESTS))
 
 from lib import SPLAT  # noqa: E402  pylint: disable=wrong-import-position
 
-CACHE = Path(os.environ.get("SEG6_CACHE") or
-             Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "seg6local")
-LOGS = CACHE / "log"
+RUN = Path(os.environ.get("SEG6_RUN", ""))  # see run.sh
+LOGS = RUN / "log"
 CONFIG = os.environ.get("CONFIG") or "base"
 RESULTS = LOGS / "test" / CONFIG
 
@@ -46,6 +45,8 @@ def end(*_):
 
 def run(main):
     """Exits with the status that main() returns. When it is interrupted or terminated, it ends what it has started."""
+    if "SEG6_RUN" not in os.environ:
+        os.execv(TOOLS / "run.sh", [TOOLS / "run.sh", *sys.argv])
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
     sys.exit(main())

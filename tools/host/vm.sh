@@ -24,15 +24,15 @@ set -euo pipefail
 # shellcheck source=tools/host/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-bootable=$build/$image
+bootable=$boot/$(basename "$image")
 slowness=6 memory=3G
 [ "$CONFIG" != base ] || slowness=1 memory=1G
 : "${VM_CONSOLE:=$logs/console-$(basename "$build").log}" "${VM_CPUS:=2}" "${VM_MEMORY:=$memory}"
 timeout=$((${VM_TIMEOUT:-1800} * slowness)) quiet_time=$((${VM_QUIET:-100} * slowness))
 
-[ -f "$bootable" ] || die "there is no $bootable: run 'make kernel IMPL=$IMPL CONFIG=$CONFIG'"
+(find_for_guests) || exit
 [ -d "${DIR:=$repo}" ] || die "DIR=$DIR is not a directory"
-mkdir -p "$(dirname "$VM_CONSOLE")" "$build/modules/lib/modules"
+mkdir -p "$(dirname "$VM_CONSOLE")"
 : >"$VM_CONSOLE"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -54,7 +54,7 @@ find_accelerator() {
 }
 kernel=/seg6/build/$(basename "$bootable")
 binds=(--dir /seg6/build --ro-bind "$bootable" "$kernel"
-	--ro-bind "$build/modules/lib/modules" /usr/lib/modules
+	--ro-bind "$boot/modules" /usr/lib/modules
 	--ro-bind "$tools/guest.sh" /seg6/guest.sh --ro-bind "$work" /seg6/work --bind "$(realpath "$DIR")" /seg6/host
 	--ro-bind "$pristine/tools/testing/selftests" /seg6/selftests
 	--chdir /tmp)
