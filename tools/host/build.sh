@@ -44,7 +44,7 @@ fork_build_dir() {
 	mkdir -p "$cache/build"
 	if [ -n "$from" ]; then
 		cp -a --reflink=auto "$from" "$build.tmp"
-		rm -rf "$build.tmp/$image" "$build.tmp/modules"
+		rm -rf "$build.tmp/$image" "$build.tmp/modules" "$build.tmp/.built"
 	fi
 	mkdir -p "$build.tmp"
 	mv "$build.tmp" "$build"
@@ -90,6 +90,19 @@ configure() {
 	[ ! -s "$logs/config.missing" ] ||
 		die "the kernel configuration did not take: $(paste -sd' ' "$logs/config.missing")"
 	mv "$build/.fragments" "$build/.fragments.done"
+}
+
+count_objects() {
+	find "$build" -name '*.o' | wc -l
+}
+
+# About how many objects a build lacks, by the last one of this CONFIG; 0 if nobody knows.
+objects_missing() {
+	local all=0 missing
+	[ "$CONFIG" != base ] || all=1800
+	all=$(cat "$cache/objects-$CONFIG" 2>/dev/null || echo "$all")
+	missing=$((all - $(count_objects)))
+	echo $((missing > 0 ? missing : 0))
 }
 
 # Whether the kernel was built and nothing of ours but the module has changed since: the module then fits to it.

@@ -21,11 +21,10 @@ fork_build_dir
 configure
 
 build_all() {
-	local expected=0 log
-	[ -f "$build/vmlinux" ] || expected=$(cat "$cache/objects" 2>/dev/null || echo 1900)
-	log=$(basename "$build").log
-	step "kernel IMPL=$IMPL CONFIG=$CONFIG" "$log" "$expected" kmake "$(basename "$image")" modules
-	[ "$expected" = 0 ] || objects "$logs/$log" >"$cache/objects"
+	local missing=0
+	[ -f "$build/vmlinux" ] || missing=$(objects_missing)
+	step "kernel IMPL=$IMPL CONFIG=$CONFIG" "$(basename "$build").log" "$missing" kmake "$(basename "$image")" modules
+	count_objects >"$cache/objects-$CONFIG"
 	install_modules
 }
 

@@ -24,6 +24,7 @@ check() { # name command...
 	else
 		echo "FAILED  $1"
 		cat "$log"
+		echo "log: $log"
 		failed=1
 	fi
 }
@@ -32,21 +33,16 @@ files() { # pattern...
 	git -c safe.directory='*' ls-files -co --exclude-standard -- "$@"
 }
 
-# Files of the tree that are ours or that a patch of ours changes.
-ours() {
-	files net include rust
-	sed -nE 's|^\+\+\+ b/([^[:space:]]+).*|\1|p' patches/*.patch
-}
-
 # Builds with warnings; only those in our files count. What is built again is removed first, because a
 # warning is printed only once.
 warnings() { # objects-to-remove... -- make arguments
-	local objects=()
+	local objects=() found=warnings
 	while [ "$1" != -- ]; do objects+=("$build/$1"); shift; done
 	shift
 	rm -f "${objects[@]}"
-	kmake "$@" >"$logs/lint-make.log" 2>&1 || { cat "$logs/lint-make.log"; return 1; }
-	! grep -A 8 -E 'warning:|^error' "$logs/lint-make.log" | grep -F -f <(ours)
+	kmake "$@" >"$logs/lint-make.log" 2>&1 || found=errors
+	"$tools/diagnostics.py" "$found" "$logs/lint-make.log" "$tree" | tee "$logs/lint-found.log"
+	[ "$found" = warnings ] && [ ! -s "$logs/lint-found.log" ]
 }
 
 in_tree() {

@@ -1,20 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# Long steps: progress while they run; the log and its errors when they fail.
+# Long steps: progress while they run; warnings in our files in the end; errors and the log when they fail.
 
 elapsed() { # since
 	printf '%d:%02d' $(((SECONDS - $1) / 60)) $(((SECONDS - $1) % 60))
 }
 
-# Number of objects that a kernel build has made so far, by its log.
-objects() { # log
-	grep -cE '^  [A-Z]+' "$1" || true
-}
-
-# How far a step is: its objects out of those of the last full build, or the last thing that it said.
+# How far a step is: the objects that it has made out of those that it was expected to make, as long as these are
+# enough; or, if none were, the last thing that it said.
 progress() { # log expected
+	local made
 	if [ "$2" -gt 0 ]; then
-		echo "$(objects "$1") of about $2 objects"
+		made=$(grep -cE '^  [A-Z]+ .*\.o$' "$1" || true)
+		[ "$made" -gt "$2" ] && echo "$made objects" || echo "$made of about $2 objects"
 	else
 		tail -n 1 "$1" | cut -c 1-60
 	fi
@@ -44,8 +42,9 @@ step() { # title log expected-objects command...
 	wait "$pid" || status=$?
 	trap - EXIT
 	if [ "$status" != 0 ]; then
-		grep -E -i -A 3 'error|undefined|\*\*\*|^E: ' "$log" | tail -n 20 >&2 || tail -n 20 "$log" >&2
+		"$tools/diagnostics.py" errors "$log" "$tree" >&2
 		die "$title failed after $(elapsed "$start"), status $status" "log: $log"
 	fi
+	"$tools/diagnostics.py" warnings "$log" "$tree" >&2
 	echo "$title: done in $(elapsed "$start")" >&2
 }
