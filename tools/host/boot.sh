@@ -4,5 +4,6 @@
 set -euo pipefail
 # shellcheck source=tools/host/lib.sh
 . "$(dirname "$0")/lib.sh"
+check_guest
 "$tools/kernel.sh"
 exec "$tools/vm.sh"

@@ -6,12 +6,10 @@ set -euo pipefail
 # shellcheck source=tools/host/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-check_choice IMPL rust c rust-builtin
-check_choice CONFIG base debug debug-rt uml uml-bench
-[[ "$IMPL $CONFIG" != "rust uml"* ]] ||
-	die "User Mode Linux can not load modules in Rust (R_X86_64_GOTPCREL): use IMPL=rust-builtin or c"
+check_kernel
 [ "${1:-}" != module ] || [ "$IMPL" = rust ] || die "IMPL=$IMPL has no module: run 'make kernel IMPL=$IMPL'"
 "$tools/host-packages.sh"
+check_space "$IMPL"
 "$tools/root.sh"
 "$tools/source.sh"
 lock build

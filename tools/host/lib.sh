@@ -38,13 +38,6 @@ die() {
 	exit 1
 }
 
-check_choice() { # variable allowed...
-	local name=$1 value=${!1} choice
-	shift
-	for choice; do [ "$value" != "$choice" ] || return 0; done
-	die "$name=$value is not one of: $*"
-}
-
 # Holds the lock of that name until the script ends.
 lock() { # name
 	local fd
@@ -91,6 +84,8 @@ from_suite() { # suite package directory commands [apt option...]
 		eval "$commands"' sh "${@:5}"
 }
 
+# shellcheck source=tools/host/check.sh
+. "$tools/check.sh"
 # shellcheck source=tools/host/step.sh
 . "$tools/step.sh"
 # shellcheck source=tools/host/build.sh

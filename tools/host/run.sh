@@ -25,7 +25,7 @@ while exec {fd}>"$cache/lock/run-$number" && ! flock --nonblock "$fd"; do
 	folder=$cache/run-$number
 done
 [ "$number" = 1 ] || echo "note: another run uses this cache: logs are in $folder/log" >&2
-rm -rf "$folder/boot"
+rm -rf "${folder:?}/boot"
 mkdir -p "$folder/log"
 export SEG6_RUN=$folder
 exec "$@"

@@ -6,11 +6,12 @@ The argument says which: `quick` (the default) for ours, and on the first kernel
 quick ones of upstream's; `all` for all of both; `upstream` for all of upstream's. IMPL limits the kernels (default:
 all three), SEG6_JOBS the guests that run at once (default: 3, as upstream's scripts mostly wait). With another CONFIG
 than base C only gets what it does not survive, and nothing is compared. The kernels and the tests' BPF programs are
-built already.
+built already. With --check before the argument it only says whether T is the name of a test.
 """
 
 import os
 import sys
+import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -92,15 +93,26 @@ def plan_once(impls, summary):
         yield run_kunit, summary
 
 
+def names(impls):
+    """What T can name."""
+    compared = {"bench", "diff"} if IS_BASE and {"c", "rust"} <= set(impls) else set()
+    return sorted({*(test.name for test in selftests.find()), *upstream.find(), *compared})
+
+
 def main():
     """See the documentation of the module."""
-    which = sys.argv[1] if len(sys.argv) > 1 else "quick"
+    is_check = sys.argv[1:2] == ["--check"]
+    which = sys.argv[1 + is_check] if len(sys.argv) > 1 + is_check else "quick"
     name = os.environ.get("T") or None
-    impls = (os.environ["IMPL"],) if os.environ.get("IMPL") else IMPLS
+    impls = tuple(os.environ.get("IMPL", "").split()) or IMPLS
     summary = Summary()
     work = list(plan(which, name, impls, summary.report))
     if not work:
-        sys.exit(f"error: no test is called {name}")
+        where = f"CONFIG={vm.CONFIG} IMPL={' '.join(impls)}"
+        sys.exit(f"error: no test for {where} is called T={name}; there are, with or without the suffix:\n"
+                 f"{textwrap.fill(' '.join(names(impls)), 100)}")
+    if is_check:
+        return 0
     if not name and which != "upstream":
         work = [*plan_once(impls, summary), *work]  # first: some look into the builds, which another run may change
     vm.RESULTS.mkdir(parents=True, exist_ok=True)

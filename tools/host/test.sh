@@ -5,6 +5,9 @@ set -euo pipefail
 impls=${IMPL:-rust rust-builtin c}
 # shellcheck source=tools/host/lib.sh
 . "$(dirname "$0")/lib.sh"
+"$tools/test.py" --check "$@"
+# shellcheck disable=SC2086 # one word per implementation
+check_space $impls
 for impl in $impls; do
 	IMPL=$impl "$tools/kernel.sh"
 done

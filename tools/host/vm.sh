@@ -31,7 +31,7 @@ slowness=6 memory=3G
 timeout=$((${VM_TIMEOUT:-1800} * slowness)) quiet_time=$((${VM_QUIET:-100} * slowness))
 
 (find_for_guests) || exit
-[ -d "${DIR:=$repo}" ] || die "DIR=$DIR is not a directory"
+check_guest
 mkdir -p "$(dirname "$VM_CONSOLE")"
 : >"$VM_CONSOLE"
 work=$(mktemp -d)
