@@ -9,9 +9,12 @@ set -euo pipefail
 stamp=$root/etc/seg6local-packages
 packages=$(sed -e 's/#.*//' -e '/^ *$/d' "$tools/packages.txt" | sort)
 
-# The guest ends with poweroff, which only busybox has here.
+# What virtme-ng's init calls, but only busybox has here, and what it and systemd-tmpfiles miss aloud.
 finish_root() { # directory
 	ln -sf ../bin/busybox "$1/usr/sbin/poweroff"
+	ln -sf ../bin/busybox "$1/usr/sbin/deallocvt"
+	mkdir -p "$1/etc/lvm"
+	printf '%032d\n' 1 >"$1/etc/machine-id"
 	echo "$packages" >"$1/etc/seg6local-packages"
 }
 

@@ -76,7 +76,14 @@ qemu() {
 	local options=${ICOUNT:+-icount shift=0,sleep=off }${VM_QEMU_OPTS:-}
 	[ -z "$options" ] || machine+=("--qemu-opts=$options")
 	[ -z "${VM_QEMU_DIR:-}" ] || binds+=(--bind "$VM_QEMU_DIR" /seg6/qemu)
-	[ -z "${CMD:-}" ] || machine+=(--verbose --exec 'bash /seg6/guest.sh /seg6/work/cmd 2>&1')
+	if [ -n "${CMD:-}" ]; then
+		machine+=(--verbose --exec 'bash /seg6/guest.sh /seg6/work/cmd 2>&1')
+	else
+		machine+=(--rwdir=/seg6/work)
+		# legacy.conf: systemd-tmpfiles complains of it
+		binds+=(--ro-bind /dev/null /usr/lib/tmpfiles.d/legacy.conf
+			--ro-bind "$tools/guest-bashrc.sh" /root/.bashrc --bind "$work" /seg6/work)
+	fi
 }
 
 # It has one CPU, as it has to trace the processes in the guest: the alternative, seccomp, does not work on all hosts.
@@ -92,13 +99,29 @@ uml() {
 }
 
 [ -z "${ICOUNT:-}" ] || [[ $CONFIG != uml* ]] || die "User Mode Linux does not count instructions: use another CONFIG"
+# What a terminal on a serial line does not know by itself, and where one is.
+shell() {
+	local size
+	size=$(stty size)
+	cat <<-END
+		export TERM=${TERM:-dumb} EDITOR=nano PAGER=less
+		stty rows ${size% *} cols ${size#* }
+		clear
+		echo "Linux $IMPL $CONFIG, as root. Here, in /mnt/host, is $(realpath "$DIR") of the host, writable."
+		echo "'exit' or Ctrl-D ends the guest, with the status of the shell."
+		exec bash
+	END
+}
+
+command=${CMD:-}
+[ -n "$command" ] || command=$(shell)
 printf '%s\n' "export SEG6_IMPL=$IMPL SEG6_CONFIG=$CONFIG SEG6_OUTPUT=/seg6/output SEG6_SLOWNESS=$slowness" \
-	"${CMD:-bash}" >"$work/cmd"
+	"$command" >"$work/cmd"
 if [[ $CONFIG == uml* ]]; then uml; else qemu; fi
 
 if [ -z "${CMD:-}" ]; then
-	sandbox "${machine[@]}"
-	exit
+	sandbox "${machine[@]}" || true
+	exit "$(cat "$work/status" 2>/dev/null || echo 125)"
 fi
 
 # Starts the guest as $guest. Its standard output is a pipe, because QEMU opens it again by name and would truncate
