@@ -35,7 +35,7 @@ make profile [ROW='End*']     where the instructions of a packet go, by function
              [INLINE=1]       lines of the source, too, and RST=1 prints tables for the documentation
 make kunit                    run the KUnit suites and the Rust doctests
 make lint                     rustfmt, clippy, W=1, checkpatch, shellcheck, stack; counts unsafe blocks
-make doc                      rustdoc of the abstractions and of the module
+make doc                      rustdoc of the kernel crate with our abstractions, and the manual with Sphinx
 make patches                  export the work as a series for git am
 make clean                    remove what was built; make distclean also the toolchain and the source
 
