@@ -25,10 +25,12 @@ step() { # title log expected-objects command...
 	shift 3
 	mkdir -p "$logs"
 	echo "$title ..." >&2
+	set -m  # a process group of its own, which can be ended as a whole
 	"$@" >"$log" 2>&1 </dev/null &
 	pid=$!
+	set +m
 	# shellcheck disable=SC2064 # this process
-	trap "kill $pid 2>/dev/null || true" EXIT
+	trap "kill -- -$pid 2>/dev/null || true" EXIT
 	for ((i = 1; ; i++)); do
 		sleep 1
 		kill -0 "$pid" 2>/dev/null || break
