@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Makes the cache folder and marks it as ours; `make clean` only works in a folder with that mark.
+# Makes the cache folder and marks it as ours; `make clean` only works in a folder with that mark. Prints its path.
 set -euo pipefail
 export SEG6_RUN=none
 # shellcheck source=tools/host/lib.sh
@@ -13,6 +13,10 @@ cannot() {
 
 if [ ! -f "$cache/CACHEDIR.TAG" ]; then
 	mkdir -p "$cache" || cannot
+	exec {fd}<"$cache"
+	flock "$fd"  # another run may make it, too
+fi
+if [ ! -f "$cache/CACHEDIR.TAG" ]; then
 	[ -z "$(find "$cache" -mindepth 1 -not -name lost+found -print -quit)" ] ||
 		die "SEG6_CACHE=$cache exists and holds something else"
 	cat >"$cache/CACHEDIR.TAG" <<-END || cannot "cannot be written to"
@@ -22,3 +26,4 @@ if [ ! -f "$cache/CACHEDIR.TAG" ]; then
 fi
 [ -w "$cache" ] || cannot "cannot be written to"
 [ -f "$cache/.gitignore" ] || echo '*' >"$cache/.gitignore"
+echo "$cache"

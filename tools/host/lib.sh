@@ -5,7 +5,7 @@
 
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 repo=$(cd "$tools/../.." && pwd)
-[ -n "${SEG6_RUN:-}" ] || exec "$tools/run.sh" "$0" "$@"
+[ -n "${SEG6_RUN:-}" ] || exec "$tools/run.sh" "$tools/$(basename "$0")" "$@"
 # shellcheck source=tools/host/versions.sh
 . "$tools/versions.sh"
 

@@ -12,11 +12,7 @@
 #   the cache itself; a run that finds it taken gets $cache/run-2, and so on. Folders are used again: what is in them
 #   stays until then. A folder is taken as long as a process of the run lives, as its processes inherit the lock.
 set -euo pipefail
-export SEG6_RUN=none
-# shellcheck source=tools/host/lib.sh
-. "$(dirname "$0")/lib.sh"
-
-"$tools/cache.sh"
+cache=$("$(dirname "$0")/cache.sh")
 mkdir -p "$cache/lock"
 number=1 folder=$cache
 while exec {fd}>"$cache/lock/run-$number" && ! flock --nonblock "$fd"; do

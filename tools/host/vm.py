@@ -46,7 +46,7 @@ def end(*_):
 def run(main):
     """Exits with the status that main() returns. When it is interrupted or terminated, it ends what it has started."""
     if "SEG6_RUN" not in os.environ:
-        os.execv(TOOLS / "run.sh", [TOOLS / "run.sh", *sys.argv])
+        os.execv(TOOLS / "run.sh", [TOOLS / "run.sh", TOOLS / Path(sys.argv[0]).name, *sys.argv[1:]])
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGTERM, end)
     sys.exit(main())
