@@ -6,6 +6,7 @@ set -euo pipefail
 both=${IMPL:+no}
 # shellcheck source=tools/host/lib.sh
 . "$(dirname "$0")/lib.sh"
+check_number SEED COUNT EPISODE
 impls=$IMPL
 [ -n "$both" ] || [ "$CONFIG" != base ] || impls="$IMPL c"
 for impl in $impls; do

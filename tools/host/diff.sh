@@ -5,6 +5,7 @@ set -euo pipefail
 export IMPL=${IMPL:-c rust}
 # shellcheck source=tools/host/lib.sh
 . "$(dirname "$0")/lib.sh"
+check_number COUNT
 for impl in $IMPL; do
 	IMPL=$impl "$tools/kernel.sh"
 done

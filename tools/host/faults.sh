@@ -4,6 +4,7 @@
 set -euo pipefail
 # shellcheck source=tools/host/lib.sh
 . "$(dirname "$0")/lib.sh"
+check_number SEG6_SECONDS
 "$tools/kernel.sh"
 "$tools/programs.sh" tools/testing/selftests/net/seg6_local selftests
 exec "$tools/faults.py"

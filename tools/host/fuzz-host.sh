@@ -6,6 +6,7 @@
 set -euo pipefail
 # shellcheck source=tools/host/lib.sh
 . "$(dirname "$0")/lib.sh"
+check_number SEED COUNT
 
 : "${COUNT:=500000}" "${SEED:=1}" "${REPRO:=}"
 out=$cache/fuzz

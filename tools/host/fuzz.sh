@@ -6,6 +6,7 @@ set -euo pipefail
 impl=${IMPL:-} config=${CONFIG:-}
 # shellcheck source=tools/host/lib.sh
 . "$(dirname "$0")/lib.sh"
+check_number SEED COUNT
 if [ -n "${REPRO:-}" ]; then
 	[ -f "$REPRO" ] || die "REPRO=$REPRO is not a file"
 	read -r IMPL CONFIG < <(python3 -c 'import json, sys
