@@ -33,6 +33,8 @@ make bench [ROW='End*']       what a packet costs in C and in Rust: a table of i
                               as SVG, ACCEPT=1 makes those of the short rows the ones that `make test` accepts
 make profile [ROW='End*']     where the instructions of a packet go, by function, C beside Rust; INLINE=1 shows the
              [INLINE=1]       lines of the source, too, and RST=1 prints tables for the documentation
+make check-commands [T='..']  run these commands the way a person would, with builds, twice in a row, two at once,
+                              interrupted; T: names or patterns of some; those that need no build are in `make test`
 make kunit                    run the KUnit suites and the Rust doctests
 make lint                     rustfmt, clippy, W=1, checkpatch, shellcheck, stack; counts unsafe blocks
 make doc                      rustdoc of the kernel crate with our abstractions, and the manual with Sphinx
@@ -83,6 +85,9 @@ profile:
 churn:
 	@$(host)/churn.sh
 
+check-commands:
+	@$(host)/commands.py all
+
 kunit:
 	@$(host)/kunit.sh
 
@@ -93,4 +98,4 @@ clean distclean:
 	@$(host)/clean.sh $@
 
 .PHONY: help demo test test-all test-upstream kernel module vm diff faults churn kunit lint doc patches fuzz fuzz-host
-.PHONY: bench profile clean distclean
+.PHONY: bench profile check-commands clean distclean

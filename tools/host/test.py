@@ -89,6 +89,7 @@ def plan_once(impls, summary):
         yield check, "symbols.sh", summary
     if IS_BASE:
         yield check, "fuzz-host.sh", summary
+        yield check, "commands.py", summary
     if "rust-builtin" in impls:
         yield run_kunit, summary
 
