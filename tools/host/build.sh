@@ -105,12 +105,13 @@ objects_missing() {
 	echo $((missing > 0 ? missing : 0))
 }
 
-# Whether the kernel was built and nothing of ours but the module has changed since: the module then fits to it.
-only_module_changed() {
-	local same=(-path "$tree/$(dirname "$module")" -o -path "$tree/Documentation" -o -path "$tree/samples"
-		-o -path "$tree/tools")
-	[ -f "$built" ] && [ "$built" -nt "$build/.config" ] &&
-		[ -z "$(find "$tree" \( "${same[@]}" \) -prune -o -newer "$built" -print -quit)" ]
+# Whether the last build has succeeded and nothing that it depends on has changed since, but for what is in directories
+# of the tree.
+is_built() { # directory...
+	local other=(-path "$tree/Documentation" -o -path "$tree/samples/bpf" -o -path "$tree/tools/testing") directory
+	for directory; do other+=(-o -path "$tree/$directory"); done
+	[ -f "$built" ] && [ -f "$build/$image" ] && [ "$built" -nt "$build/.config" ] && [ "$built" -nt "$root_stamp" ] &&
+		[ -z "$(find "$tree" \( "${other[@]}" \) -prune -o -newer "$built" -print -quit)" ]
 }
 
 # Installs the modules where the guest finds them, if one of them is new.

@@ -31,9 +31,13 @@ build_module() {
 	install_module
 }
 
-what=all
-[ "${1:-}" != module ] || ! only_module_changed || what=module
-rm -f "$built"
-"build_$what"
+if is_built; then
+	echo "kernel IMPL=$IMPL CONFIG=$CONFIG: up to date" >&2
+else
+	what=all
+	[ "${1:-}" != module ] || ! is_built "$(dirname "$module")" || what=module
+	rm -f "$built"
+	"build_$what"
+fi
 echo "$repo" >"$built"
 keep_for_guests

@@ -16,6 +16,7 @@ uml*) : "${IMPL:=rust-builtin}" ;;
 esac
 cache=${SEG6_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/seg6local}
 root=$cache/root                          # toolchain root, also the guest's root file system
+root_stamp=$root/etc/seg6local-packages   # its packages
 run=$SEG6_RUN                             # folder of this run
 logs=$run/log
 variant=$KERNEL_SERIES

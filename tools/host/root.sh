@@ -6,7 +6,6 @@ set -euo pipefail
 # shellcheck source=tools/host/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-stamp=$root/etc/seg6local-packages
 packages=$(sed -e 's/#.*//' -e '/^ *$/d' "$tools/packages.txt" | sort)
 
 # What virtme-ng's init calls, but only busybox has here, and what it and systemd-tmpfiles miss aloud.
@@ -15,7 +14,7 @@ finish_root() { # directory
 	ln -sf ../bin/busybox "$1/usr/sbin/deallocvt"
 	mkdir -p "$1/etc/lvm"
 	printf '%032d\n' 1 >"$1/etc/machine-id"
-	echo "$packages" >"$1/etc/seg6local-packages"
+	echo "$packages" >"$1${root_stamp#"$root"}"
 }
 
 make_root() {
@@ -41,7 +40,7 @@ add_packages() {
 
 
 lock root
-if [ -d "$root" ] && [ -z "$(comm -13 <(sort "$stamp" 2>/dev/null) <(echo "$packages"))" ]; then
+if [ -d "$root" ] && [ -z "$(comm -13 <(sort "$root_stamp" 2>/dev/null) <(echo "$packages"))" ]; then
 	exit 0
 elif [ -d "$root" ] && [ "$EUID" = 0 ]; then
 	step "adding packages to the toolchain root" root.log 0 add_packages
