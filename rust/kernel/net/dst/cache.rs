@@ -210,13 +210,14 @@ impl Slots {
         bh: &'bh BhDisabled,
     ) -> Option<&'bh DstEntry> {
         let found = self.find(key, hash, sernum, bh);
-        let misses = self.misses.load(Relaxed).min(PATIENCE);
-        let misses = match found {
-            Some(_) => (misses - WORTH).max(0),
-            None => (misses + 1).min(PATIENCE),
-        };
+        let misses = self.misses.load(Relaxed);
 
-        self.misses.store(misses, Relaxed);
+        if found.is_none() {
+            self.misses.store((misses + 1).min(PATIENCE), Relaxed);
+        } else if misses != 0 {
+            self.misses
+                .store((misses.min(PATIENCE) - WORTH).max(0), Relaxed);
+        }
         found
     }
 

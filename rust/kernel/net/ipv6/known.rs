@@ -103,7 +103,7 @@ pub(super) fn routes(bh: &BhDisabled) -> Option<&Slots> {
 
 /// Returns the route that a lookup for `key` would give now, if it is known, or else the hash of the
 /// key, if the result of the lookup may be stored.
-#[inline]
+#[inline(always)]
 pub(super) fn find<'bh>(
     slots: &Slots,
     key: &Key,
