@@ -32,10 +32,10 @@ class Choices:
         """A prefix of a target."""
         return f"{self.target()}/{self.random.choice(lengths)}"
 
-    def hop(self):
-        """A next hop: most often a gateway."""
+    def hop(self, gateways=0.7):
+        """A next hop: with this probability a gateway."""
         device, gateway = self.random.choice(net.GATEWAYS)
-        return net.hop(self.router, device, gateway if self.random.random() < 0.7 else None)
+        return net.hop(self.router, device, gateway if self.random.random() < gateways else None)
 
     def table(self):
         """A table in which targets are looked up."""
@@ -55,10 +55,10 @@ def added(router, body, flags, name):
     yield name + ", deleted"
 
 
-def unicast(router, random, flags, name):
+def unicast(router, random, flags, name, gateways=0.7):
     """A route to a neighbor."""
     choose = Choices(router, random)
-    body = nl.route(choose.prefix(), choose.hop(), choose.metric(), table=choose.table())
+    body = nl.route(choose.prefix(), choose.hop(gateways), choose.metric(), table=choose.table())
     yield from added(router, body, flags, name)
 
 
@@ -74,8 +74,8 @@ def replaced_route(router, random):
 
 
 def appended_route(router, random):
-    """A route is appended: a sibling if there is one with this metric."""
-    yield from unicast(router, random, APPEND, "route appended")
+    """A route is appended: a sibling if there is one with this metric, and both have gateways."""
+    yield from unicast(router, random, APPEND, "route appended", 0.7 if router.flavor == net.MULTIPATH else 0)
 
 
 def rejected(kind, name):

@@ -16,7 +16,7 @@ from churn_probe import Panel
 from churn_wire import LOST, Burst, number, readable, way
 from config import refcount
 from storm import Worker
-from topology import enter
+from topology import command, enter
 from unload import unload
 
 PROBES, TARGETS_AT_ONCE, ACTIVE, BATCH, SPECIAL = 6, 2, 5, 62, 3
@@ -41,6 +41,13 @@ def rare(flavor):
     left_out = {net.VRF: (links.device_comes_and_goes,)}.get(flavor, ())
     return [kind for kind in (*links.SLOW, *links.RARE) if kind not in left_out
             and (kind is not links.processor or os.path.exists(links.CPU1))]
+
+
+def show_routes():
+    """Prints what the router looks at."""
+    for what in ("-6 rule", "-6 route show table all", "nexthop", "link"):
+        for line in command("ip", *what.split()).splitlines():
+            print("#", line)
 
 
 def differing(probe, outcomes, reference):
@@ -160,6 +167,8 @@ class Episode:
             self.changes(length)
         except lib.Failed as failure:
             recent = ", ".join(self.recent)
+            if self.detail:
+                show_routes()
             raise lib.Failed(f"{self.where}, change {self.steps}, after: {recent}\n{failure}") from failure
         finally:
             self.router.destroy()
