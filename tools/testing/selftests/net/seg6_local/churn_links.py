@@ -62,13 +62,18 @@ def too_big(router, target, mtu):
 
 
 def path_mtu(router, random):
-    """A path has an MTU, another one, and none."""
+    """A path has an MTU, another one, and none: the garbage collection takes what is through no router, too."""
     target = random.choice(router.targets)
     for mtu in (1300, 1280):
         too_big(router, target, mtu)
         yield "path MTU"
-    router.delete(nl.route(f"{target}/128", flags=CLONED))
-    yield "path MTU deleted"
+    if random.random() < 0.5:
+        router.delete(nl.route(f"{target}/128", flags=CLONED))
+        yield "path MTU deleted"
+    else:
+        with open("/proc/sys/net/ipv6/route/flush", "w", encoding="ascii") as file:
+            file.write("0")
+        yield "garbage collected"
 
 
 def path_mtu_expires(router, _):

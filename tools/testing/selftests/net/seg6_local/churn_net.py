@@ -99,10 +99,10 @@ class Router:
         set_tunnel_source()
 
     def knobs(self):
-        """No rate is limited, no neighbor is asked for, and the kernel has no addresses of its own."""
+        """No rate is limited, no neighbor asked for, nothing collected, and the kernel has no addresses of its own."""
         for knob, value in (("conf/all/forwarding", 1), ("conf/all/accept_dad", 0), ("conf/default/accept_dad", 0),
                             ("conf/default/addr_gen_mode", 1), ("conf/default/accept_ra", 2), ("icmp/ratemask", 255),
-                            ("auto_flowlabels", 0)):
+                            ("auto_flowlabels", 0), ("route/gc_interval", 3600)):
             sysctl("net/ipv6/" + knob, value)
 
     def connect(self, device):
