@@ -77,15 +77,15 @@ impl Lengths {
         if used_bits < 64 {
             // As 32 and 16 are; shifts of registers are fewer instructions.
             let (high, low) = ((container >> 64) as u64, container as u64);
-            let argument = high & u64::MAX >> used_bits;
+            let argument = high & (u64::MAX >> used_bits);
 
             if argument == 0 && low == 0 {
                 return None;
             }
             let block = high & !(u64::MAX >> block_bits);
-            let high = block | argument << node_bits | low >> (64 - node_bits);
+            let high = block | (argument << node_bits) | (low >> (64 - node_bits));
 
-            return Some((u128::from(high) << 64 | u128::from(low << node_bits)).to_be_bytes());
+            return Some(((u128::from(high) << 64) | u128::from(low << node_bits)).to_be_bytes());
         }
         let argument = container & !(u128::MAX << (128 - used_bits));
 
