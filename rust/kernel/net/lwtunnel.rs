@@ -157,7 +157,7 @@ const TYPES_LEN: usize = bindings::lwtunnel_encap_types___LWTUNNEL_ENCAP_MAX as 
 ///
 /// # Invariants
 ///
-/// The operations are registered, also in [`TYPES`].
+/// The operations are registered, also in `TYPES`.
 ///
 /// # Examples
 ///

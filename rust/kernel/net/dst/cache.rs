@@ -2,7 +2,7 @@
 
 //! A cache of routes: the results of lookups that are of use again.
 //!
-//! Who stores a route says what it is the answer to ([`Key`]), and a serial number: the one of that
+//! Who stores a route says what it is the answer to (`Key`), and a serial number: the one of that
 //! which the answer depends on. With another number it is of no use any more.
 //!
 //! # How it is shared
@@ -39,13 +39,6 @@ pub use registration::Registration;
 const WAYS: usize = 4;
 /// Groups of [`WAYS`] slots for each CPU: 17 KiB with what is known of each group.
 const SETS: usize = 64;
-/// Misses after which a CPU asks for few keys only: see [`Slots::are_of_use`].
-const PATIENCE: i32 = (SETS * WAYS) as i32;
-/// How many keys are not asked for then, before one is. One more is odd, so that in a round of flows it
-/// is not always the same ones' turn.
-const PAUSE: i32 = 16;
-/// How many misses a key that is found makes up for, about as what both cost.
-const WORTH: i32 = 9;
 
 /// What a route is the answer to, in words that are compared: first those that differ most.
 #[derive(Clone, Copy)]
@@ -169,7 +162,8 @@ pub(in crate::net) struct Slots {
     sets: [Set; SETS],
     /// Whether this CPU has stored a route: if not, there is nothing to look through.
     used: Atomic<i32>,
-    /// Misses that nothing has made up for; above [`PATIENCE`], keys that were not asked for, too.
+    /// Misses that nothing has made up for; above [`Slots::PATIENCE`], keys that were not asked for, too.
+    #[cfg(CONFIG_IPV6_SEG6_LOCAL_RUST)]
     misses: Atomic<i32>,
 }
 
@@ -183,42 +177,6 @@ impl Slots {
     #[inline]
     fn set(&self, hash: Hash) -> &Set {
         &self.sets[hash.set() % SETS]
-    }
-
-    /// Whether to ask for the next key.
-    ///
-    /// Where hardly anything is found (more flows than slots in turn, or rules that allow nothing to
-    /// be stored), a lookup costs little more than without the cache.
-    #[inline(always)]
-    pub(in crate::net) fn are_of_use(&self) -> bool {
-        let misses = self.misses.load(Relaxed);
-
-        if (PATIENCE..PATIENCE + PAUSE).contains(&misses) {
-            self.misses.store(misses + 1, Relaxed);
-            return false;
-        }
-        true
-    }
-
-    /// Does what [`find`] does, and remembers for [`Slots::are_of_use`] whether there was a route.
-    #[inline]
-    pub(in crate::net) fn ask<'bh>(
-        &self,
-        key: &Key,
-        hash: Hash,
-        sernum: i32,
-        bh: &'bh BhDisabled,
-    ) -> Option<&'bh DstEntry> {
-        let found = self.find(key, hash, sernum, bh);
-        let misses = self.misses.load(Relaxed);
-
-        if found.is_none() {
-            self.misses.store((misses + 1).min(PATIENCE), Relaxed);
-        } else if misses != 0 {
-            self.misses
-                .store((misses.min(PATIENCE) - WORTH).max(0), Relaxed);
-        }
-        found
     }
 
     #[inline]
@@ -268,6 +226,53 @@ impl Slots {
             .flatten()
             .filter(|slot| owner(slot.key[2].load(Relaxed) as u64))
             .for_each(Slot::clear);
+    }
+}
+
+#[cfg(CONFIG_IPV6_SEG6_LOCAL_RUST)]
+impl Slots {
+    /// Misses after which a CPU asks for few keys only: see [`Slots::are_of_use`].
+    const PATIENCE: i32 = (SETS * WAYS) as i32;
+    /// How many keys are not asked for then, before one is. One more is odd, so that in a round of flows it
+    /// is not always the same ones' turn.
+    const PAUSE: i32 = 16;
+    /// How many misses a key that is found makes up for, about as what both cost.
+    const WORTH: i32 = 9;
+
+    /// Whether to ask for the next key.
+    ///
+    /// Where hardly anything is found (more flows than slots in turn, or rules that allow nothing to
+    /// be stored), a lookup costs little more than without the cache.
+    #[inline(always)]
+    pub(in crate::net) fn are_of_use(&self) -> bool {
+        let misses = self.misses.load(Relaxed);
+
+        if (Self::PATIENCE..Self::PATIENCE + Self::PAUSE).contains(&misses) {
+            self.misses.store(misses + 1, Relaxed);
+            return false;
+        }
+        true
+    }
+
+    /// Does what [`find`] does, and remembers for [`Slots::are_of_use`] whether there was a route.
+    #[inline]
+    pub(in crate::net) fn ask<'bh>(
+        &self,
+        key: &Key,
+        hash: Hash,
+        sernum: i32,
+        bh: &'bh BhDisabled,
+    ) -> Option<&'bh DstEntry> {
+        let found = self.find(key, hash, sernum, bh);
+        let misses = self.misses.load(Relaxed);
+
+        if found.is_none() {
+            self.misses.store((misses + 1).min(Self::PATIENCE), Relaxed);
+        } else if misses != 0 {
+            self.misses
+                .store((misses.min(Self::PATIENCE) - Self::WORTH).max(0), Relaxed);
+        }
+        found
     }
 }
 

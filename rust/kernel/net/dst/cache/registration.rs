@@ -68,7 +68,7 @@ unsafe extern "C" fn device_event(
 ///
 /// # Invariants
 ///
-/// `slots` is the per-CPU pointer in [`SLOTS`]; the notifier is registered.
+/// `slots` is the per-CPU pointer in `SLOTS`; the notifier is registered.
 ///
 /// # Examples
 ///
