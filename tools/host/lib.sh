@@ -44,7 +44,7 @@ lock() { # name
 	local fd
 	mkdir -p "$cache/lock"
 	exec {fd}>"$cache/lock/$1"
-	flock --nonblock "$fd" && return
+	flock --timeout 10 "$fd" && return  # guests that start at once hold it for moments
 	echo "waiting for another run that holds $cache/lock/$1" >&2
 	flock "$fd"
 }
