@@ -194,7 +194,7 @@ def test_measures(new):
     checkout = new()
     chart = checkout.path.parent / "chart.svg"
     said = checkout.make("-s", "bench", ROW="End", JSON="1", CHART=chart)
-    rows = json.loads(said[said.index('{"rows"'):].split("\nmake")[0])["rows"]
+    rows = json.JSONDecoder().raw_decode(said, said.index("{\n"))[0]["rows"]
     assert "End" in [row["name"] for row in rows] and chart.exists()
     contains(checkout.make("profile", ROW="End"), "End")
 
