@@ -20,6 +20,13 @@ use_build() { # impl
 }
 use_build "$IMPL"
 
+# Holds the lock `build` until the script ends, and brings the tree to that of this checkout.
+take_tree() {
+	lock build
+	"$tools/tree.py" "$pristine" "$patched"
+	[ "$tree" = "$patched" ] || "$tools/tree.py" --mainline "$pristine" "$tree" "$patched"
+}
+
 # Runs the kernel's make in $build on the patched tree.
 kmake() {
 	kmake_binds

@@ -8,8 +8,7 @@ export IMPL=rust
 . "$(dirname "$0")/lib.sh"
 
 "$tools/kernel.sh"
-lock build
-"$tools/tree.py" "$pristine" "$tree"
+take_tree
 output=$build/Documentation/output
 manual=$output/networking/seg6local-rust.html
 

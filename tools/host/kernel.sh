@@ -12,9 +12,7 @@ check_kernel
 check_space "$IMPL"
 "$tools/root.sh"
 "$tools/source.sh"
-lock build
-"$tools/tree.py" "$pristine" "$patched"
-[ "$IMPL" != c ] || "$tools/tree.py" --mainline "$pristine" "$tree" "$patched"
+take_tree
 fork_build_dir
 configure
 

@@ -8,8 +8,7 @@ export IMPL=rust CONFIG=base
 . "$(dirname "$0")/lib.sh"
 
 "$tools/kernel.sh"
-lock build
-"$tools/tree.py" "$pristine" "$tree"
+take_tree
 use_build lint
 fork_build_dir
 configure

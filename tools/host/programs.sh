@@ -6,8 +6,7 @@ set -euo pipefail
 # shellcheck source=tools/host/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-lock build
-"$tools/tree.py" "$pristine" "$tree"
+take_tree
 mkdir -p "$run/$2"
 binds=(--ro-bind "$tree" /seg6/src --bind "$run/$2" /seg6/output)
 step "BPF programs of $1" "programs-$2.log" 0 sandbox make -C "/seg6/src/$1" OUTPUT=/seg6/output all

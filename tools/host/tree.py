@@ -8,10 +8,9 @@
     tree.py --list          names of the files to lay over
 
 TREE starts as a copy of PRISTINE made of hard links, or of NEIGHBOR, a tree with the fixes, so that what is equal has
-the same time. Patches are applied to copies of the files that they
-touch, and only files whose content differs are then replaced in TREE: what did not change keeps its time
-and is not built again, also from a fresh clone. Files of an earlier run that are no longer patched or
-overlaid go back to what they were.
+the same time. Patches are applied to copies of the files that they touch, and only files whose content differs are then
+replaced in TREE: what did not change keeps its time and is not built again, also from a fresh clone. Files of an earlier
+run that are no longer patched or overlaid go back to what they were.
 """
 
 import os
