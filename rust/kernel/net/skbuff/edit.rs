@@ -16,7 +16,7 @@ use crate::{
 };
 use core::ptr;
 
-/// More octets than C adds to a headroom that it enlarges, for its alignment (`NET_SKB_PAD`).
+/// More bytes than C adds to a headroom that it enlarges, for its alignment (`NET_SKB_PAD`).
 const MAX_ALIGN: u32 = 256;
 
 impl SkBuff {
@@ -282,8 +282,7 @@ impl SkBuff {
     }
 
     /// Whether the 16-bit offsets of the headers, from the start of the buffer, may grow `by` that.
-    #[cold]
-    #[inline(never)]
+    #[inline]
     fn headers_may_move(&self, by: u32) -> bool {
         // SAFETY: The packet is valid.
         unsafe { bindings::skb_headers_may_move(self.as_raw(), by) }
