@@ -165,7 +165,8 @@ fn set_gateway(
         unsafe { (*rt).rt_iif } as u64,
         0,
     ]);
-    let known = cache::find(&key, key.hash(), SERNUM, bh)
+    let known = cache::this_cpu(bh)
+        .and_then(|slots| slots.find(&key, key.hash(), SERNUM, bh))
         // SAFETY: With this serial number there are routes of IPv4 alone, and both are valid.
         .filter(|dst| unsafe { bindings::rt_is_clone(dst.as_raw().cast(), rt) })
         .and_then(|dst| Route::borrow(dst).into_owned());
@@ -256,7 +257,7 @@ fn compile_options(
     // SAFETY: The packet is valid and borrowed exclusively, so is its control block.
     let options = unsafe { &mut (*skb.control::<bindings::inet_skb_parm>()).opt };
 
-    // OVERFLOW: A header has at most 60 octets.
+    // OVERFLOW: A header has at most 60 bytes.
     options.optlen = (header_len - HEADER_LEN) as u8;
     // SAFETY: All is valid; the packet starts with its header, which is linear and private, and has a
     // route of IPv4 and a device; bottom halves are off, which is what RCU protects the addresses of

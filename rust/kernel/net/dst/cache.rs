@@ -179,8 +179,9 @@ impl Slots {
         &self.sets[hash.set() % SETS]
     }
 
+    /// Returns the route that was stored for `key`, whose hash is `hash`, with this serial number.
     #[inline]
-    fn find<'bh>(
+    pub(in crate::net) fn find<'bh>(
         &self,
         key: &Key,
         hash: Hash,
@@ -254,25 +255,17 @@ impl Slots {
         true
     }
 
-    /// Does what [`find`] does, and remembers for [`Slots::are_of_use`] whether there was a route.
+    /// Learns whether a key that was asked for was found.
     #[inline]
-    pub(in crate::net) fn ask<'bh>(
-        &self,
-        key: &Key,
-        hash: Hash,
-        sernum: i32,
-        bh: &'bh BhDisabled,
-    ) -> Option<&'bh DstEntry> {
-        let found = self.find(key, hash, sernum, bh);
+    pub(in crate::net) fn learn(&self, was_found: bool) {
         let misses = self.misses.load(Relaxed);
 
-        if found.is_none() {
+        if !was_found {
             self.misses.store((misses + 1).min(Self::PATIENCE), Relaxed);
         } else if misses != 0 {
             self.misses
                 .store((misses.min(Self::PATIENCE) - Self::WORTH).max(0), Relaxed);
         }
-        found
     }
 }
 
@@ -287,17 +280,6 @@ pub(in crate::net) fn this_cpu(_bh: &BhDisabled) -> Option<&Slots> {
     // SAFETY: `SLOTS` is a per-CPU pointer that is freed an RCU grace period after it became null.
     // With bottom halves off the task stays on this CPU.
     Some(unsafe { &*bindings::this_cpu_ptr(slots.as_ptr().cast()).cast::<Slots>() })
-}
-
-/// Returns the route that was stored for `key`, whose hash is `hash`, with this serial number.
-#[inline]
-pub(in crate::net) fn find<'bh>(
-    key: &Key,
-    hash: Hash,
-    sernum: i32,
-    bh: &'bh BhDisabled,
-) -> Option<&'bh DstEntry> {
-    this_cpu(bh)?.find(key, hash, sernum, bh)
 }
 
 /// The right to store the answer to a question that is about to be asked.

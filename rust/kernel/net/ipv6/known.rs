@@ -114,9 +114,10 @@ pub(super) fn find<'bh>(
         return Err(None);
     }
     let hash = key.hash();
+    let found = slots.find(key, hash, sernum(net), bh);
 
-    slots
-        .ask(key, hash, sernum(net), bh)
+    slots.learn(found.is_some());
+    found
         // SAFETY: Numbers of this kind are greater than zero; only `Place::store()` stores such.
         .filter(|dst| unsafe { is_unchanged(dst) })
         .ok_or(Some(hash))
