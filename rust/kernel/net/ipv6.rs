@@ -375,9 +375,9 @@ pub fn hmac_is_acceptable(skb: Pin<&mut SkBuff>, offset: u16, bh: &BhDisabled) -
     {
         const FLAGS: usize = 5;
 
-        let Some(dev) = skb.dev(bh) else { return false };
-        // SAFETY: The device is valid, and bottom halves are off, which RCU waits for.
-        let policy = unsafe { bindings::seg6_require_hmac(dev.as_raw()) };
+        let Some(policy) = hmac_policy(&skb, bh) else {
+            return false;
+        };
         let flags = skb.data().get(usize::from(offset) + FLAGS);
 
         // What follows would find nothing to check.
@@ -399,16 +399,23 @@ pub fn hmac_is_acceptable(skb: Pin<&mut SkBuff>, offset: u16, bh: &BhDisabled) -
 pub fn hmac_is_required(skb: &SkBuff, bh: &BhDisabled) -> bool {
     #[cfg(CONFIG_IPV6_SEG6_HMAC)]
     {
-        skb.dev(bh).is_none_or(|dev| {
-            // SAFETY: The device is valid, and bottom halves are off, which RCU waits for.
-            unsafe { bindings::seg6_require_hmac(dev.as_raw()) > 0 }
-        })
+        hmac_policy(skb, bh).is_none_or(|policy| policy > 0)
     }
     #[cfg(not(CONFIG_IPV6_SEG6_HMAC))]
     {
         let _ = (skb, bh);
         false
     }
+}
+
+/// Returns `seg6_require_hmac` of the device that received the packet, if there is one.
+#[cfg(CONFIG_IPV6_SEG6_HMAC)]
+#[inline]
+fn hmac_policy(skb: &SkBuff, bh: &BhDisabled) -> Option<c_int> {
+    let dev = skb.dev(bh)?;
+
+    // SAFETY: The device is valid, and bottom halves are off, which RCU waits for.
+    Some(unsafe { bindings::seg6_require_hmac(dev.as_raw()) })
 }
 
 /// Wraps `seg6_hmac_validate_skb()`, which expects the SRH at the transport header.
