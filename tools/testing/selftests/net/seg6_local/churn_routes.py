@@ -16,6 +16,7 @@ REPLACE, APPEND, ADD = nl.F_CREATE | nl.F_REPLACE, nl.F_CREATE | nl.F_APPEND, nl
 CLONED = 0x200
 PATH = "fd79::1"
 GROUP = 90
+MOST = 0.7  # of the next hops are gateways
 
 
 class Choices:
@@ -32,7 +33,7 @@ class Choices:
         """A prefix of a target."""
         return f"{self.target()}/{self.random.choice(lengths)}"
 
-    def hop(self, gateways=0.7):
+    def hop(self, gateways=MOST):
         """A next hop: with this probability a gateway."""
         device, gateway = self.random.choice(net.GATEWAYS)
         return net.hop(self.router, device, gateway if self.random.random() < gateways else None)
@@ -55,7 +56,7 @@ def added(router, body, flags, name):
     yield name + ", deleted"
 
 
-def unicast(router, random, flags, name, gateways=0.7):
+def unicast(router, random, flags, name, gateways=MOST):
     """A route to a neighbor."""
     choose = Choices(router, random)
     body = nl.route(choose.prefix(), choose.hop(gateways), choose.metric(), table=choose.table())
@@ -75,7 +76,7 @@ def replaced_route(router, random):
 
 def appended_route(router, random):
     """A route is appended: a sibling if there is one with this metric, and both have gateways."""
-    yield from unicast(router, random, APPEND, "route appended", 0.7 if router.flavor == net.MULTIPATH else 0)
+    yield from unicast(router, random, APPEND, "route appended", MOST if router.flavor == net.MULTIPATH else 0)
 
 
 def rejected(kind, name):
