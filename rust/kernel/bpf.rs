@@ -101,7 +101,7 @@ impl Drop for Prog {
 ///
 /// # Invariants
 ///
-/// `len` octets from `start` on can be read during `'a`, unless they are `in_packet`: then as long as
+/// `len` bytes from `start` on can be read during `'a`, unless they are `in_packet`: then as long as
 /// they are in the linear part of the packet, and while that is borrowed.
 ///
 /// # Examples
@@ -114,22 +114,22 @@ impl Drop for Prog {
 /// };
 ///
 /// let mut skb = OwnedSkBuff::with_data(&[4, 5, 6], 0, GFP_KERNEL)?;
-/// let octets = [1u8, 2, 3];
-/// // SAFETY: The octets outlive `memory`.
-/// let memory = unsafe { Memory::new(octets.as_ptr().cast(), octets.len(), &skb) };
+/// let bytes = [1u8, 2, 3];
+/// // SAFETY: The bytes outlive `memory`.
+/// let memory = unsafe { Memory::new(bytes.as_ptr().cast(), bytes.len(), &skb) };
 ///
-/// assert_eq!(memory.read(&skb), Ok(octets));
+/// assert_eq!(memory.read(&skb), Ok(bytes));
 /// assert_eq!(memory.read::<2>(&skb), Err(EINVAL));
-/// assert_eq!(memory.copy(&skb, &mut [MaybeUninit::uninit(); 4]), Ok(&octets[..]));
+/// assert_eq!(memory.copy(&skb, &mut [MaybeUninit::uninit(); 4]), Ok(&bytes[..]));
 /// assert_eq!(memory.copy(&skb, &mut [MaybeUninit::uninit(); 2]), Err(EINVAL));
 /// skb.as_mut().modify(3, |data| memory.copy_outside(data).ok())?;
-/// assert_eq!(skb.data(), octets);
+/// assert_eq!(skb.data(), bytes);
 ///
-/// // SAFETY: The octets are in the packet.
+/// // SAFETY: The bytes are in the packet.
 /// let memory = unsafe { Memory::new(skb.data().as_ptr().cast(), 3, &skb) };
 ///
 /// assert!(memory.is_in_packet());
-/// assert_eq!(memory.read(&skb), Ok(octets));
+/// assert_eq!(memory.read(&skb), Ok(bytes));
 /// // While the packet is changed, they are not read; nor when it has moved.
 /// assert_eq!(skb.as_mut().modify(3, |data| memory.copy_outside(data).ok()), Err(EINVAL));
 /// skb.as_mut().remove(0, 1)?;
@@ -148,7 +148,7 @@ impl Memory<'_> {
     ///
     /// # Safety
     ///
-    /// `len` octets from `start` on must be readable, as the verifier makes sure of the memory of a
+    /// `len` bytes from `start` on must be readable, as the verifier makes sure of the memory of a
     /// program; during the lifetime of the value, unless they are in the linear part of `skb`.
     #[inline]
     pub unsafe fn new(start: *const c_void, len: usize, skb: &SkBuff) -> Self {
@@ -163,20 +163,20 @@ impl Memory<'_> {
         }
     }
 
-    /// Returns the length in octets.
+    /// Returns the length in bytes.
     #[inline]
     #[expect(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether the octets are in the packet that the program runs on.
+    /// Whether the bytes are in the packet that the program runs on.
     #[inline]
     pub fn is_in_packet(&self) -> bool {
         self.in_packet
     }
 
-    /// Whether the octets can be read now, while `skb` is borrowed.
+    /// Whether the bytes can be read now, while `skb` is borrowed.
     #[inline]
     fn is_readable(&self, skb: &SkBuff) -> bool {
         let packet = skb.data().as_ptr_range();
@@ -185,23 +185,23 @@ impl Memory<'_> {
             || packet.contains(&self.start) && packet.end as usize - self.start as usize >= self.len
     }
 
-    /// Copies the octets to `to`; fails with `EINVAL` if that has another length, or if the octets are
+    /// Copies the bytes to `to`; fails with `EINVAL` if that has another length, or if the bytes are
     /// in the packet, which `to` may be a part of.
     #[inline]
     pub fn copy_outside(&self, to: &mut [u8]) -> Result {
         if self.in_packet || to.len() != self.len {
             return Err(EINVAL);
         }
-        // SAFETY: By the type invariant the source is readable, and `to` has as many octets, which are
-        // the caller's alone. A write to a map at the same time may mix old and new octets, as with
+        // SAFETY: By the type invariant the source is readable, and `to` has as many bytes, which are
+        // the caller's alone. A write to a map at the same time may mix old and new bytes, as with
         // `memcpy()` in C, no more.
         unsafe { ptr::copy_nonoverlapping(self.start, to.as_mut_ptr(), self.len) };
         Ok(())
     }
 
-    /// Copies the octets to the start of `buffer` and returns them.
+    /// Copies the bytes to the start of `buffer` and returns them.
     ///
-    /// `skb` is the packet that the program runs on. Fails with `EINVAL` if there are more octets than
+    /// `skb` is the packet that the program runs on. Fails with `EINVAL` if there are more bytes than
     /// the buffer has room for, or if they were in the packet and are not any more.
     #[inline]
     pub fn copy<'b>(&self, skb: &SkBuff, buffer: &'b mut [MaybeUninit<u8>]) -> Result<&'b [u8]> {
@@ -213,20 +213,20 @@ impl Memory<'_> {
         // SAFETY: The source is readable, as in `copy_outside()` or as a part of `skb`, which the
         // buffer is not, as that is borrowed exclusively.
         unsafe { ptr::copy_nonoverlapping(self.start, to.cast(), self.len) };
-        // SAFETY: These octets of `buffer`, which is borrowed for `'b`, were just written.
+        // SAFETY: These bytes of `buffer`, which is borrowed for `'b`, were just written.
         Ok(unsafe { slice::from_raw_parts(to.cast(), self.len) })
     }
 
-    /// Returns the octets; fails with `EINVAL` unless there are `N`, or as [`Memory::copy`].
+    /// Returns the bytes; fails with `EINVAL` unless there are `N`, or as [`Memory::copy`].
     #[inline]
     pub fn read<const N: usize>(&self, skb: &SkBuff) -> Result<[u8; N]> {
-        let mut octets = [0; N];
+        let mut bytes = [0; N];
 
         if self.len != N || !self.is_readable(skb) {
             return Err(EINVAL);
         }
         // SAFETY: As in `copy()`.
-        unsafe { ptr::copy_nonoverlapping(self.start, octets.as_mut_ptr(), N) };
-        Ok(octets)
+        unsafe { ptr::copy_nonoverlapping(self.start, bytes.as_mut_ptr(), N) };
+        Ok(bytes)
     }
 }

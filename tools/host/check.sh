@@ -30,7 +30,7 @@ check_kernel() {
 	check_choice CONFIG base debug debug-rt uml uml-bench
 	check_choice KERNEL_SERIES "${series[@]/_/.}"
 	[[ "$IMPL $CONFIG" != "rust uml"* ]] ||
-		die "User Mode Linux can not load modules in Rust (R_X86_64_GOTPCREL): use IMPL=rust-builtin or c"
+		die "User Mode Linux cannot load modules in Rust (R_X86_64_GOTPCREL): use IMPL=rust-builtin or c"
 	[ -z "${KERNEL_SRC:-}" ] || check_source "$KERNEL_SRC"
 }
 

@@ -207,9 +207,9 @@ pub(crate) fn update_payload_length(skb: Pin<&mut SkBuff>) -> Result {
     })
 }
 
-/// Lets the IPv6 header that `data` starts with say that the packet has `len` octets.
+/// Lets the IPv6 header that `data` starts with say that the packet has `len` bytes.
 ///
-/// A packet of more than 65575 octets gets the low 16 bits, as from C.
+/// A packet of more than 65575 bytes gets the low 16 bits, as from C.
 #[inline]
 fn set_payload_length(data: &mut [u8], len: u32) -> Option<()> {
     let len = len.checked_sub(ipv6::HEADER_LEN.into())?;

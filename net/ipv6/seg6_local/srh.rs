@@ -77,7 +77,7 @@ pub(crate) enum Form {
 /// What can be wrong with an SRH.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// There are not even the octets before the segment list.
+    /// There are not even the bytes before the segment list.
     Length,
     /// The routing type is another one.
     Type,

@@ -166,7 +166,7 @@ impl SkBuff {
         Ok(())
     }
 
-    /// Returns the octets in front of the data.
+    /// Returns how many bytes are in front of the data.
     #[inline]
     fn headroom(&self) -> u32 {
         // SAFETY: The packet is valid.

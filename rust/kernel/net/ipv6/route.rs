@@ -218,7 +218,7 @@ unsafe fn input_by(mut skb: OwnedSkBuff, route: Route<'_>) -> c_int {
 /// As [`input_by`]; the packet must have the route.
 #[inline(always)]
 unsafe fn input(skb: OwnedSkBuff) -> c_int {
-    // SAFETY: The packet is valid and owned, so is its control block; any octets are valid for that.
+    // SAFETY: The packet is valid and owned, so is its control block; any bytes are valid for that.
     let flags = unsafe { (*skb.control::<bindings::inet6_skb_parm>()).flags };
 
     if flags & bindings::IP6SKB_HOPBYHOP as u16 != 0 {
